@@ -1,0 +1,58 @@
+# Every step a fresh machine needs is here: Python >= 3.11, git and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: setup fmt lint type test test-all cov docs bench golden check clean demo
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints.txt 'torch==2.13.0'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## simulate the built-in station, fit, print the graph beside the truth
+	$(BIN)/rcgnn simulate --system station --out demo/station
+	$(BIN)/rcgnn fit demo/station/data.csv --out demo/run --overwrite
+	$(BIN)/rcgnn score demo/run --truth demo/station/truth.csv
+
+fmt: setup
+	$(BIN)/ruff format src tests benchmarks scripts
+	$(BIN)/ruff check --fix src tests benchmarks scripts
+
+lint: setup
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
+
+type: setup
+	$(BIN)/mypy
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-all: setup
+	$(BIN)/python -m pytest -m 'slow or not slow'
+
+cov: setup
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+bench: setup  ## the accuracy floor, the real table, the origin's tables; about 30 minutes
+	$(BIN)/python benchmarks/floor.py
+	$(BIN)/python benchmarks/air_quality.py
+	$(BIN)/python benchmarks/origin_tables.py
+
+golden: setup  ## "no change" means the same fixed-seed loss curve
+	$(BIN)/python -m pytest tests/contracts/test_golden.py
+
+check: lint type test docs
+
+clean:
+	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -1,0 +1,207 @@
+"""Every setting, in one place, checked when it is made. One name in four doors: YAML, `--set train.lr=1e-3`, a sweep, `train__lr`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rcgnn.errors import ConfigError
+
+Recipe = Literal["auto", "origin-before", "origin-after"]
+Switch = Literal["auto", "on", "off"]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, no unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(Section):
+    """From table to cleaned, scaled windows."""
+
+    max_lag: int = Field(3, ge=1, le=64, description="K: longest delay looked at, in steps")
+    clean: Switch = Field(
+        "auto", description="mark stuck values, sentinels and spikes as missing, remove drift: `auto` acts on what was found"
+    )
+    window: int = Field(24, ge=2, description="rows in one training window of the network")
+    valid_share: float = Field(0.2, gt=0, lt=0.9, description="share of rows held out, in blocks, for validation")
+    valid_blocks: int = Field(5, ge=1, description="number of held-out blocks")
+    min_observed: int = Field(30, ge=1, description="a sensor with fewer readings is quarantined")
+
+
+class SignalConfig(Section):
+    """Joint state space: the signal behind missing and noisy readings."""
+
+    smooth: Switch = Field("auto", description="run it: `auto` when cells are missing or readings are noisy")
+    lags: int = Field(3, ge=1, le=16, description="order of the vector autoregression")
+    iterations: int = Field(8, ge=1, description="EM iterations")
+    draws: int = Field(4, ge=1, le=64, description="posterior samples handed to the screen")
+
+
+class ScreenConfig(Section):
+    """Sparse structural search for candidate links."""
+
+    basis: Literal["auto", "linear", "nonlinear"] = Field("auto", description="features of each sensor: chosen by evidence, or fixed")
+    instantaneous: bool = Field(True, description="look for links within one step")
+    gamma: float = Field(0.5, ge=0, description="weight of the extended part of the BIC penalty")
+    max_features: int = Field(40, ge=1, description="most features one sensor may depend on")
+
+
+class ModelConfig(Section):
+    """CausalNet: encoders, structure, message passing."""
+
+    embed: int = Field(8, ge=1, description="size of a sensor's embedding")
+    hidden: int = Field(16, ge=1, description="width of the hidden layers")
+    latent: int = Field(4, ge=1, description="size of the signal latent of one sensor")
+    bias_period: int = Field(100, ge=2, description="rows over which a sensor's bias may move")
+
+
+class LossConfig(Section):
+    """Weights of the loss terms. `auto` recipe: recon leads, the others are capped shares; origin recipes: fixed sums."""
+
+    recon: float = Field(1.0, ge=0, description="reconstruction and forecast")
+    sparse: float = Field(1.0, ge=0, description="sparsity; in `auto` a multiple of the data-driven threshold")
+    acyclic: float = Field(1e-5, ge=0, description="acyclicity of the instantaneous part")
+    disen: float = Field(1e-4, ge=0, description="disentanglement of signal, noise and bias")
+    invariance: float = Field(1e-4, ge=0, description="invariance of links over regimes")
+
+
+class TrainConfig(Section):
+    """How the network is trained."""
+
+    epochs: int = Field(60, ge=1, description="most epochs")
+    batch: int = Field(64, ge=1, description="windows in a batch")
+    lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
+    weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
+    clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
+    schedule: Literal["cosine", "plateau"] = Field("cosine", description="learning-rate schedule")
+    patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
+    eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
+    balance: Literal["hierarchy", "fixed"] = Field("hierarchy", description="how loss terms are combined")
+    max_rollbacks: int = Field(3, ge=0, description="returns to a good state before the neural stage is given up")
+
+
+class SelectConfig(Section):
+    """From evidence to decided links; never from truth."""
+
+    alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
+    halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
+    refine: Switch = Field("auto", description="train the network on the screen's candidates")
+
+
+class Config(Section):
+    """All settings of one run.
+
+    Example:
+        >>> Config().override(["train.lr=1e-3"]).train.lr
+        0.001
+    """
+
+    recipe: Recipe = Field("auto", description="`auto`, or one of the origin's two recipes")
+    seed: int = Field(1337, ge=0, description="start of every random number")
+    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
+    data: DataConfig = DataConfig()
+    signal: SignalConfig = SignalConfig()
+    screen: ScreenConfig = ScreenConfig()
+    model: ModelConfig = ModelConfig()
+    losses: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    select: SelectConfig = SelectConfig()
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], where: str = "config") -> Config:
+        """A config from plain values.
+
+        Raises:
+            ConfigError: unknown name (with the nearest known one) or a value out of range.
+        """
+        try:
+            return cls.model_validate(dict(raw))
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {_sentence(error)}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """A config from a YAML file; settings that are absent keep their defaults."""
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: cannot be read as YAML ({_first_line(error)}).") from error
+        if raw is not None and not isinstance(raw, dict):
+            raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
+        return cls.parse(raw or {}, str(path))
+
+    def override(self, settings: Sequence[str]) -> Config:
+        """The same config with `section.name=value` settings applied, values read as YAML."""
+        raw = self.model_dump()
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise ConfigError(f"--set {setting}: expected section.name=value, for example --set train.lr=1e-3.")
+            _put(raw, name.strip().split("."), _value(text), setting)
+        return Config.parse(raw, "--set")
+
+    def to_yaml(self) -> str:
+        """The whole config as YAML text; `load` gives it back."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+
+
+def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
+    here = raw
+    for step, key in enumerate(path):
+        if key not in here:
+            raise ConfigError(f"--set {setting}: unknown setting {'.'.join(path[: step + 1])!r}.{_did_you_mean(key, list(here))}")
+        if step == len(path) - 1:
+            here[key] = value
+        elif not isinstance(here[key], dict):
+            raise ConfigError(f"--set {setting}: {'.'.join(path[: step + 1])!r} is one value, not a section.")
+        else:
+            here = here[key]
+
+
+def _value(text: str) -> Any:
+    """YAML, and also 1e-3, which YAML 1.1 takes for a word."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _names_at(first["loc"][:-1])
+        return f"unknown setting {path!r}.{_did_you_mean(str(first['loc'][-1]), known)}"
+    return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {first['input']!r}."
+
+
+def _names_at(path: Sequence[int | str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        inner = section.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        section = inner
+    return list(section.model_fields)
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else f" Known here: {', '.join(known)}."
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

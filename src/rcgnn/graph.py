@@ -1,0 +1,206 @@
+"""`CausalGraph`: the one answer. What is printed, returned, stored and drawn is this object.
+
+The index convention, said once: **`[k, i, j]` - sensor i at time t-k drives sensor j at time t**; k = 0 is a link
+within one time step. Three targets are read from it: the window graph (all k), the summary graph (any k), and the
+instantaneous graph (k = 0). The diagonal (a sensor's own past) is always allowed, never a link, never counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.errors import InputError
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+FloatArray = NDArray[np.float64]
+
+LINK, NONE, UNDECIDED = 1, 0, -1
+VERDICT_NAMES = {LINK: "link", NONE: "none", UNDECIDED: "undecided"}
+SCHEMA_VERSION = 1
+
+Key = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class CausalGraph:
+    """Which sensor drives which, after how many steps, how strongly, how sure.
+
+    Attributes:
+        names: N sensor names; quarantined sensors keep their place.
+        score: [K+1, N, N] evidence for each link, >= 0, finite; only its order has a meaning across methods.
+        verdict: [K+1, N, N] int8: 1 link, 0 none, -1 undecided.
+        strength: [K+1, N, N] standardised effect (sd of j at t for one sd of i at t-k), 0 where there is no link. The
+            diagonal of k >= 1 holds the sensor's own memory.
+        confidence: [K+1, N, N] in [0, 1].
+        reasons: why a pair is undecided, by (k, i, j).
+        quarantined: sensors that could not take part, with the reason.
+        aliases: near-copies, by name of the sensor that stands for them.
+        conclusion: one sentence: what was found, or why nothing could be.
+
+    Raises:
+        InputError: shapes disagree or a number is not finite.
+
+    Example:
+        >>> score = np.zeros((2, 2, 2)); score[1, 0, 1] = 9.0
+        >>> g = CausalGraph.of(("pump", "flow"), score, (score > 1).astype(np.int8))
+        >>> g.links()
+        [(1, 0, 1)]
+    """
+
+    names: tuple[str, ...]
+    score: FloatArray
+    verdict: NDArray[np.int8]
+    strength: FloatArray
+    confidence: FloatArray
+    reasons: Mapping[Key, str] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    conclusion: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        arrays = {"score": self.score, "verdict": self.verdict, "strength": self.strength, "confidence": self.confidence}
+        for what, array in arrays.items():
+            if array.ndim != 3 or array.shape[1:] != (n, n) or array.shape != self.score.shape:
+                raise InputError(f"graph: {what} must be [K+1, {n}, {n}] for {n} sensors, got {array.shape}.")
+            if not np.isfinite(array).all():
+                raise InputError(f"graph: {what} holds a number that is not finite.")
+            frozen: NDArray[Any] = np.array(array, dtype=np.int8 if what == "verdict" else np.float64)
+            if what in ("score", "verdict"):
+                frozen[:, np.arange(n), np.arange(n)] = 0
+            frozen.flags.writeable = False
+            object.__setattr__(self, what, frozen)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], score: FloatArray, verdict: NDArray[np.int8], **more: Any) -> CausalGraph:
+        """A graph from scores and verdicts alone; strength and confidence default to zero."""
+        zeros = np.zeros_like(score, dtype=np.float64)
+        return cls(names, score, verdict, more.pop("strength", zeros), more.pop("confidence", zeros), **more)
+
+    @classmethod
+    def empty(cls, names: tuple[str, ...], max_lag: int, **more: Any) -> CausalGraph:
+        """No link anywhere."""
+        shape = (max_lag + 1, len(names), len(names))
+        return cls.of(names, np.zeros(shape), np.zeros(shape, np.int8), **more)
+
+    @property
+    def max_lag(self) -> int:
+        """K: the longest delay looked at, in steps."""
+        return self.score.shape[0] - 1
+
+    @property
+    def adjacency(self) -> NDArray[np.bool_]:
+        """Window graph: [K+1, N, N], True where the verdict is `link`."""
+        return self.verdict == LINK
+
+    @property
+    def summary(self) -> NDArray[np.bool_]:
+        """Summary graph: [N, N], True where i drives j at any lag."""
+        return np.asarray(self.adjacency.any(axis=0))
+
+    @property
+    def instantaneous(self) -> NDArray[np.bool_]:
+        """Instantaneous graph: [N, N], True where i drives j within one step."""
+        return self.adjacency[0]
+
+    def links(self) -> list[Key]:
+        """Every decided link as (k, i, j), strongest evidence first."""
+        return self._ordered(LINK)
+
+    def undecided(self) -> list[Key]:
+        """Every open question as (k, i, j), strongest evidence first."""
+        return self._ordered(UNDECIDED)
+
+    def _ordered(self, verdict: int) -> list[Key]:
+        keys = [(int(k), int(i), int(j)) for k, i, j in np.argwhere(self.verdict == verdict)]
+        return sorted(keys, key=lambda key: (-self.score[key], key))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Links, then undecided pairs, one plain dict each: the rows of edges.csv, of the tables and the pictures."""
+        return [
+            {
+                "cause": self.names[i],
+                "effect": self.names[j],
+                "lag": k,
+                "strength": float(self.strength[k, i, j]),
+                "confidence": float(self.confidence[k, i, j]),
+                "verdict": VERDICT_NAMES[int(self.verdict[k, i, j])],
+                "score": float(self.score[k, i, j]),
+                "reason": self.reasons.get((k, i, j), ""),
+            }
+            for k, i, j in [*self.links(), *self.undecided()]
+        ]
+
+    def edges(self) -> pd.DataFrame:
+        """`rows()` as a pandas frame: cause, effect, lag, strength, confidence, verdict, score, reason."""
+        import pandas as pd
+
+        columns = ["cause", "effect", "lag", "strength", "confidence", "verdict", "score", "reason"]
+        return pd.DataFrame(self.rows(), columns=columns)
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Nodes are sensors, one edge per link with key = lag and attributes lag, strength, confidence, score."""
+        import networkx as nx
+
+        graph = nx.MultiDiGraph()
+        graph.add_nodes_from(self.names)
+        for row in self.rows():
+            if row["verdict"] == VERDICT_NAMES[LINK]:
+                graph.add_edge(
+                    row["cause"], row["effect"], key=row["lag"], **{k: row[k] for k in ("lag", "strength", "confidence", "score")}
+                )
+        return graph
+
+    def to_json(self) -> str:
+        """The graph as JSON text; `from_json` gives it back exactly."""
+        return json.dumps(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "index": "[k, i, j]: sensor i at t-k drives sensor j at t",
+                "names": list(self.names),
+                "max_lag": self.max_lag,
+                "conclusion": self.conclusion,
+                "edges": self.rows(),
+                "quarantined": dict(self.quarantined),
+                "aliases": dict(self.aliases),
+                "score": self.score.tolist(),
+                "verdict": self.verdict.tolist(),
+                "strength": self.strength.tolist(),
+                "confidence": self.confidence.tolist(),
+                "reasons": [[*key, why] for key, why in sorted(self.reasons.items())],
+            },
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> CausalGraph:
+        """Inverse of `to_json`.
+
+        Raises:
+            InputError: not such a text.
+        """
+        try:
+            raw = json.loads(text)
+            return cls(
+                tuple(raw["names"]),
+                np.array(raw["score"], np.float64),
+                np.array(raw["verdict"], np.int8),
+                np.array(raw["strength"], np.float64),
+                np.array(raw["confidence"], np.float64),
+                {(k, i, j): why for k, i, j, why in raw["reasons"]},
+                raw["quarantined"],
+                raw["aliases"],
+                raw["conclusion"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"graph.json: not a graph that rcgnn wrote ({error}).") from error

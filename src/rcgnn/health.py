@@ -1,0 +1,130 @@
+"""What a run says about itself: one `HealthRecord` an epoch (`health.jsonl`) and `Finding`s with a remedy.
+
+Absent is null, never a sentinel number. Every field carries its unit and healthy range in docs/health-log.md.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Severity = Literal["info", "warn", "act", "stop"]
+
+
+class Part(BaseModel):
+    """A group of fields; numbers that are not finite are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Finding(Part):
+    """One thing worth knowing, with its evidence and what to do.
+
+    Example:
+        >>> Finding(code="INPUT", severity="warn", message="pump_3 never changes.", remedy="Left out.").code
+        'INPUT'
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str = ""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    sensor: str | None = None
+    applied: bool = False
+
+
+class LossHealth(Part):
+    """Losses of one epoch; `components` by term, before weighting."""
+
+    train: float
+    components: dict[str, float] = Field(default_factory=dict)
+    val: float | None = None
+    val_stderr: float | None = None
+    self_baseline: float | None = None
+    per_sensor: dict[str, float] = Field(default_factory=dict)
+
+
+class AuxHealth(Part):
+    """One auxiliary term beside the data term."""
+
+    value: float
+    grad_norm: float
+    cos_data: float
+    share: float
+
+
+class GradHealth(Part):
+    """Gradient norms of one epoch, before clipping."""
+
+    raw_median: float | None = None
+    raw_max: float | None = None
+    clip_level: float | None = None
+    clip_share: float = 0.0
+    certificate: float | None = None
+    nonfinite: int = 0
+    first_bad: str | None = None
+
+
+class GuardHealth(Part):
+    """What the guard did in one epoch."""
+
+    accepted: int = 0
+    skipped_spike: int = 0
+    skipped_nonfinite: int = 0
+    readmitted: int = 0
+    rollbacks: int = 0
+
+
+class GraphHealth(Part):
+    """The graph as the network sees it after one epoch."""
+
+    edges: int
+    density: float
+    jaccard: float | None = None
+    threshold: float | None = None
+    strength_quantiles: list[float] = Field(default_factory=list)
+    spectral_radius: float | None = None
+    undecided: int = 0
+
+
+class HealthRecord(Part):
+    """One line of `health.jsonl`.
+
+    Example:
+        >>> r = HealthRecord(epoch=1, step=827, lr=5e-4, seed=1337, loss=LossHealth(train=1.05))
+        >>> HealthRecord.from_line(r.to_line()) == r
+        True
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    epoch: int
+    step: int
+    lr: float
+    seed: int
+    wall_s: float = 0.0
+    loss: LossHealth
+    gain_over_self: float | None = None
+    ablation_gap: float | None = None
+    aux: dict[str, AuxHealth] = Field(default_factory=dict)
+    grad: GradHealth = GradHealth()
+    update_ratio: dict[str, list[float]] = Field(default_factory=dict)
+    guard: GuardHealth = GuardHealth()
+    graph: GraphHealth | None = None
+    data: dict[str, float] = Field(default_factory=dict)
+    numeric: dict[str, Any] = Field(default_factory=dict)
+    resource: dict[str, float] = Field(default_factory=dict)
+    diagnoses: list[Finding] = Field(default_factory=list)
+
+    def to_line(self) -> str:
+        """One line of JSON, no line break inside."""
+        return json.dumps(self.model_dump(), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> HealthRecord:
+        """Inverse of `to_line`."""
+        return cls.model_validate_json(line)

@@ -1,0 +1,193 @@
+"""`Series`: one table of sensor readings, checked once, never changed afterwards.
+
+Shapes everywhere in rcgnn: T rows (time steps), N sensors. Values are in the sensors' own units until
+`data.scaling`; a cell that was not observed holds NaN and `mask` False, so a forgotten mask shows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rcgnn.errors import TableError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+GAP_FACTOR = 1.5
+"""A time step longer than this many median steps starts a new segment."""
+
+
+def _frozen(array: NDArray) -> NDArray:
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Readings of N sensors over T steps: one or several recordings of one system.
+
+    Attributes:
+        values: [T, N] float64 in sensor units; NaN where not observed.
+        mask: [T, N] True where observed.
+        names: N distinct sensor names.
+        time: [T] seconds (or the user's unit), rising within a recording; None when rows are simply evenly spaced.
+        regime: [T] integer operating mode of each row, an index into `regime_names`.
+        recording: [T] integer; rows of different recordings are never neighbours.
+        regime_names: what the user calls the regimes.
+        source: where the table came from, for messages.
+
+    Raises:
+        TableError: shapes disagree, names repeat, time runs backwards, or there is nothing in the table.
+
+    Example:
+        >>> s = Series.of([[1.0, 2.0], [float("nan"), 3.0]], names=["flow", "level"])
+        >>> s.shape, s.mask.sum()
+        ((2, 2), np.int64(3))
+    """
+
+    values: FloatArray
+    mask: BoolArray
+    names: tuple[str, ...]
+    time: FloatArray | None = None
+    regime: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    recording: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    regime_names: tuple[str, ...] = ("0",)
+    source: str = "table"
+
+    def __post_init__(self) -> None:
+        values = np.array(self.values, dtype=np.float64)
+        if values.ndim != 2 or 0 in values.shape:
+            raise TableError(f"{self.source}: expected a table of rows x sensors with at least one of each, got shape {values.shape}.")
+        rows, sensors = values.shape
+        mask = np.array(self.mask, dtype=bool)
+        if mask.shape != values.shape:
+            raise TableError(f"{self.source}: the mask has shape {mask.shape}, the values {values.shape}; they must agree.")
+        mask &= np.isfinite(values)
+        values[~mask] = np.nan
+        names = tuple(str(name) for name in self.names)
+        if len(names) != sensors:
+            raise TableError(f"{self.source}: {len(names)} names for {sensors} sensors; give one name per column.")
+        if len(set(names)) != sensors:
+            twice = next(name for name in names if names.count(name) > 1)
+            raise TableError(f"{self.source}: two sensors are both called {twice!r}; rename one of the columns.")
+        regime = self._per_row("regime", self.regime, rows)
+        recording = self._per_row("recording", self.recording, rows)
+        if regime.size and (regime.min() < 0 or regime.max() >= len(self.regime_names)):
+            raise TableError(f"{self.source}: regimes must be 0..{len(self.regime_names) - 1}, got {regime.min()}..{regime.max()}.")
+        object.__setattr__(self, "values", _frozen(values))
+        object.__setattr__(self, "mask", _frozen(mask))
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "regime", _frozen(regime))
+        object.__setattr__(self, "recording", _frozen(recording))
+        object.__setattr__(self, "time", self._checked_time(recording))
+
+    def _per_row(self, what: str, given: IntArray, rows: int) -> IntArray:
+        if len(given) == 0:
+            return np.zeros(rows, np.int64)
+        if len(given) != rows:
+            raise TableError(f"{self.source}: {what} has {len(given)} entries for {rows} rows; give one per row.")
+        return np.array(given, dtype=np.int64)
+
+    def _checked_time(self, recording: IntArray) -> FloatArray | None:
+        if self.time is None:
+            return None
+        time = np.array(self.time, dtype=np.float64)
+        if time.shape != recording.shape or not np.isfinite(time).all():
+            raise TableError(f"{self.source}: the time column must hold one finite stamp per row.")
+        back = np.flatnonzero((np.diff(time) <= 0) & (np.diff(recording) == 0))
+        if back.size:
+            raise TableError(
+                f"{self.source}: time does not rise from row {back[0] + 1} to row {back[0] + 2}; sort the table, drop repeated stamps."
+            )
+        return _frozen(time)
+
+    @classmethod
+    def of(
+        cls,
+        values: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        mask: ArrayLike | None = None,
+        source: str = "array",
+    ) -> Series:
+        """A series from one array [T, N]; NaN and infinite cells count as not observed."""
+        array = np.asarray(values, dtype=np.float64)
+        if array.ndim != 2:
+            raise TableError(f"{source}: expected a table of rows x sensors, got {array.ndim} dimension(s).")
+        observed = np.isfinite(array) if mask is None else np.asarray(mask, dtype=bool)
+        return cls(array, observed, tuple(names) if names is not None else default_names(array.shape[1]), source=source)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T, N)."""
+        return self.values.shape[0], self.values.shape[1]
+
+    def segments(self) -> list[slice]:
+        """Longest runs of rows within which neighbouring rows are one step apart and share recording and regime."""
+        breaks = (np.diff(self.recording) != 0) | (np.diff(self.regime) != 0)
+        if self.time is not None and len(self.time) > 1:
+            step = np.diff(self.time)
+            inside = step[np.diff(self.recording) == 0]
+            if inside.size:
+                breaks |= step > GAP_FACTOR * np.median(inside)
+        edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), self.values.shape[0]]
+        return [slice(a, b) for a, b in pairwise(edges)]
+
+    def with_values(self, values: FloatArray, mask: BoolArray) -> Series:
+        """The same sensors, times and regimes with other readings."""
+        return replace(self, values=values, mask=mask)
+
+    def rows(self, keep: slice | IntArray | BoolArray) -> Series:
+        """Some of the rows, in order."""
+        time = None if self.time is None else self.time[keep]
+        return replace(
+            self, values=self.values[keep], mask=self.mask[keep], time=time, regime=self.regime[keep], recording=self.recording[keep]
+        )
+
+    def sensors(self, keep: Sequence[int]) -> Series:
+        """Some of the sensors, in the order given."""
+        index = list(keep)
+        return replace(self, values=self.values[:, index], mask=self.mask[:, index], names=tuple(self.names[i] for i in index))
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    """x0, x1, ... for sensors that came without names."""
+    return tuple(f"x{i}" for i in range(count))
+
+
+def concatenate(recordings: Sequence[Series]) -> Series:
+    """Several recordings of one system as one series; they must name the same sensors.
+
+    Raises:
+        TableError: no recording, or a recording with other sensors.
+    """
+    if not recordings:
+        raise TableError("recordings: expected at least one table, got none.")
+    first = recordings[0]
+    for number, other in enumerate(recordings[1:], start=2):
+        if other.names != first.names:
+            raise TableError(
+                f"{other.source}: recording {number} has sensors {list(other.names)[:4]}..., the first has {list(first.names)[:4]}...; "
+                "all recordings must have the same columns in the same order."
+            )
+    labels = sorted({label for s in recordings for label in s.regime_names})
+    regime = [np.array([labels.index(label) for label in s.regime_names])[s.regime] for s in recordings]
+    shift = np.cumsum([0, *(int(s.recording.max()) + 1 for s in recordings[:-1])])
+    timed = all(s.time is not None for s in recordings)
+    return Series(
+        values=np.concatenate([s.values for s in recordings]),
+        mask=np.concatenate([s.mask for s in recordings]),
+        names=first.names,
+        time=np.concatenate([s.time for s in recordings if s.time is not None]) if timed else None,
+        regime=np.concatenate(regime),
+        recording=np.concatenate([s.recording + k for s, k in zip(recordings, shift, strict=True)]),
+        regime_names=tuple(labels),
+        source=first.source,
+    )
