@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rcgnn.errors import ConfigError
 
@@ -29,7 +29,9 @@ class DataConfig(Section):
     clean: Switch = Field(
         "auto", description="mark stuck values, sentinels and spikes as missing, remove drift: `auto` acts on what was found"
     )
+    scale: bool = Field(True, description="standardise every sensor; off only in `origin-before`")
     window: int = Field(24, ge=2, description="rows in one training window of the network")
+    stride: int | None = Field(None, ge=1, description="rows between windows; empty: every row is a target exactly once")
     valid_share: float = Field(0.2, gt=0, lt=0.9, description="share of rows held out, in blocks, for validation")
     valid_blocks: int = Field(5, ge=1, description="number of held-out blocks")
     min_observed: int = Field(30, ge=1, description="a sensor with fewer readings is quarantined")
@@ -80,7 +82,7 @@ class TrainConfig(Section):
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
     clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
-    schedule: Literal["cosine", "plateau"] = Field("cosine", description="learning-rate schedule")
+    schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
     balance: Literal["hierarchy", "fixed"] = Field("hierarchy", description="how loss terms are combined")
@@ -93,6 +95,25 @@ class SelectConfig(Section):
     alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")
+
+
+_ORIGIN_DATA = {"max_lag": 1, "clean": "off", "window": 24, "stride": 1, "valid_share": 0.3, "valid_blocks": 1}
+_ORIGIN_TRAIN = {"epochs": 100, "batch": 8, "patience": 15, "eval_every": 2, "balance": "fixed"}
+
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    "auto": {},
+    "origin-before": {
+        "data": {**_ORIGIN_DATA, "scale": False},
+        "losses": {"recon": 1.0, "sparse": 0.01, "acyclic": 0.1, "disen": 0.01, "invariance": 0.0},
+        "train": {**_ORIGIN_TRAIN, "lr": 1e-3, "weight_decay": 1e-5, "clip": 10.0, "schedule": "constant"},
+    },
+    "origin-after": {
+        "data": {**_ORIGIN_DATA, "scale": True},
+        "losses": {"recon": 10.0, "sparse": 1e-4, "acyclic": 1e-5, "disen": 1e-4, "invariance": 0.0},
+        "train": {**_ORIGIN_TRAIN, "lr": 5e-4, "weight_decay": 1e-4, "clip": 1.0, "schedule": "plateau"},
+    },
+}
+"""What a recipe sets where the user says nothing; whatever the user sets wins."""
 
 
 class Config(Section):
@@ -113,6 +134,17 @@ class Config(Section):
     losses: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     select: SelectConfig = SelectConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_the_recipe(cls, raw: Any) -> Any:
+        preset = RECIPES.get(raw.get("recipe", "auto"), {}) if isinstance(raw, dict) else {}
+        merged = dict(raw) if preset else raw
+        for section, values in preset.items():
+            given = merged.get(section, {})
+            given = given.model_dump(exclude_unset=True) if isinstance(given, Section) else given
+            merged[section] = {**values, **given} if isinstance(given, dict) else given
+        return merged
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], where: str = "config") -> Config:
@@ -139,7 +171,7 @@ class Config(Section):
 
     def override(self, settings: Sequence[str]) -> Config:
         """The same config with `section.name=value` settings applied, values read as YAML."""
-        raw = self.model_dump()
+        raw = self.model_dump(exclude_unset=True)
         for setting in settings:
             name, equals, text = setting.partition("=")
             if not equals:
@@ -153,16 +185,16 @@ class Config(Section):
 
 
 def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
+    for depth, key in enumerate(path):
+        known = _names_at(path[:depth])
+        if not known:
+            raise ConfigError(f"--set {setting}: {'.'.join(path[:depth])!r} is one value, not a section.")
+        if key not in known:
+            raise ConfigError(f"--set {setting}: unknown setting {'.'.join(path[: depth + 1])!r}.{_did_you_mean(key, known)}")
     here = raw
-    for step, key in enumerate(path):
-        if key not in here:
-            raise ConfigError(f"--set {setting}: unknown setting {'.'.join(path[: step + 1])!r}.{_did_you_mean(key, list(here))}")
-        if step == len(path) - 1:
-            here[key] = value
-        elif not isinstance(here[key], dict):
-            raise ConfigError(f"--set {setting}: {'.'.join(path[: step + 1])!r} is one value, not a section.")
-        else:
-            here = here[key]
+    for key in path[:-1]:
+        here = here.setdefault(key, {})
+    here[path[-1]] = value
 
 
 def _value(text: str) -> Any:

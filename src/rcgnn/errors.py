@@ -27,9 +27,9 @@ class RunDirError(InputError):
     """A run folder is missing, incomplete, or belongs to something else."""
 
 
-class TruthRefused(InputError):
+class TruthRefusedError(InputError):
     """A true graph was offered to something that learns; only `score` may see it."""
 
 
-class FitFailed(RcgnnError):
+class FitFailedError(RcgnnError):
     """A fit could not give any answer. Says which stage and why."""

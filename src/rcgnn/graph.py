@@ -68,7 +68,12 @@ class CausalGraph:
 
     def __post_init__(self) -> None:
         n = len(self.names)
-        arrays = {"score": self.score, "verdict": self.verdict, "strength": self.strength, "confidence": self.confidence}
+        arrays: dict[str, NDArray[Any]] = {
+            "score": self.score,
+            "verdict": self.verdict,
+            "strength": self.strength,
+            "confidence": self.confidence,
+        }
         for what, array in arrays.items():
             if array.ndim != 3 or array.shape[1:] != (n, n) or array.shape != self.score.shape:
                 raise InputError(f"graph: {what} must be [K+1, {n}, {n}] for {n} sensors, got {array.shape}.")

@@ -6,6 +6,7 @@ Absent is null, never a sentinel number. Every field carries its unit and health
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = 1
 
 Severity = Literal["info", "warn", "act", "stop"]
+
+
+Progress = Callable[[str, Mapping[str, Any]], None]
+"""How a long job reports: `progress(stage, info)`. Stages: read, inspect, clean, smooth, screen, train, decide, write.
+`info` may hold: done, total (steps of the stage), epoch, epochs, loss, links, clip_share, lr, message."""
+
+
+def silent(_stage: str, _info: Mapping[str, Any]) -> None:
+    """The default `Progress`: says nothing."""
 
 
 class Part(BaseModel):
