@@ -1,0 +1,173 @@
+"""Which links act within one step, and which way: greedy search over orders of the instantaneous graph.
+
+Moves are add, delete, reverse (Chickering 2002); the score is the sum of the sensors' penalised likelihoods; only the
+lag-0 part must be acyclic. A lagged cause of i that is not a cause of j tells i -> j from j -> i even when all noise is
+Gaussian; where nothing tells, both directions score alike and `reversal` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rcgnn.screen.features import Features
+from rcgnn.screen.search import Local, grow, start
+from rcgnn.series import BoolArray, FloatArray
+
+Parents = tuple[frozenset[int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ordered:
+    """The result: parents at lag 0, the model of every sensor, and what each reversal would cost.
+
+    Attributes:
+        parents: for each sensor the sensors that may act on it within the step.
+        locals: the model of each sensor.
+        reversal: [N, N] score lost when lag-0 link i -> j is turned round; 0 where there is none.
+    """
+
+    parents: Parents
+    locals: tuple[Local, ...]
+    reversal: FloatArray
+
+    @property
+    def value(self) -> float:
+        """Sum of the sensors' penalised gains."""
+        return sum(local.value for local in self.locals)
+
+
+@dataclass(eq=False)
+class _Scores:
+    """Models by (sensor, parents), each fitted once."""
+
+    features: list[Features]
+    rows: FloatArray
+    penalty: Callable[[int], FloatArray]
+    most: int
+    cache: dict[tuple[int, frozenset[int]], Local] = field(default_factory=dict)
+    bases: dict[int, Local] = field(default_factory=dict)
+
+    def local(self, target: int, parents: frozenset[int]) -> Local:
+        key = (target, parents)
+        if key not in self.cache:
+            features = self.features[target]
+            if target not in self.bases:
+                self.bases[target] = start(features, target)
+            allowed = (features.lag > 0) | np.isin(features.owner, list(parents)).all(axis=1)
+            self.cache[key] = grow(
+                self.bases[target],
+                int(features.value[target]),
+                allowed,
+                rows=float(self.rows[target]),
+                penalty=self.penalty(target),
+                most=self.most,
+            )
+        return self.cache[key]
+
+    def value(self, target: int, parents: frozenset[int]) -> float:
+        return self.local(target, parents).value
+
+
+def search(
+    features: list[Features],
+    *,
+    rows: FloatArray,
+    penalty: Callable[[int], FloatArray],
+    most: int,
+    instantaneous: bool = True,
+) -> Ordered:
+    """Best-improvement search over lag-0 graphs.
+
+    Args:
+        features: moments for each target (targets may have products of their own).
+        rows: [N] rows that count for each target.
+        penalty: target -> [P] penalty of each of its features.
+        most: largest number of features of one sensor.
+        instantaneous: False: no lag-0 link at all.
+    """
+    sensors = len(features)
+    scores = _Scores(features, rows, penalty, most)
+    parents: list[frozenset[int]] = [frozenset()] * sensors
+    suspects = _suspects(scores, parents) if instantaneous else []
+    for _ in range(8 * sensors):
+        gain, change = _best_move(scores, parents, suspects)
+        if gain <= 1e-6:
+            break
+        for target, chosen in change.items():
+            parents[target] = chosen
+        suspects = sorted({*suspects, *_suspects(scores, parents)})
+    final = [_used(scores.local(j, parents[j]), features[j], parents[j]) for j in range(sensors)]
+    return Ordered(tuple(final), tuple(scores.local(j, parents[j]) for j in range(sensors)), _reversals(scores, final))
+
+
+def _used(local: Local, features: Features, parents: frozenset[int]) -> frozenset[int]:
+    now = local.chosen[features.lag[local.chosen] == 0]
+    return frozenset(int(i) for i in features.owner[now].ravel()) & parents
+
+
+def _suspects(scores: _Scores, parents: list[frozenset[int]]) -> list[tuple[int, int]]:
+    """Pairs (i, j) whose same-step values still say something about each other."""
+    found = set()
+    for j, of_j in enumerate(parents):
+        features, local = scores.features[j], scores.local(j, of_j)
+        y = int(features.value[j])
+        power = np.maximum(np.diag(local.swept), 1e-12)
+        r2 = np.clip(local.swept[:, y] ** 2 / (power * local.unexplained), 0.0, 1 - 1e-9)
+        surplus = -scores.rows[j] * np.log1p(-r2) - scores.penalty(j)
+        for f in np.flatnonzero((features.lag == 0) & (surplus > 0)):
+            i = int(features.owner[f, 0])
+            if i != j and i not in of_j:
+                found |= {(i, j), (j, i)}
+    return sorted(found)
+
+
+def _best_move(scores: _Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]]) -> tuple[float, dict[int, frozenset[int]]]:
+    best: tuple[float, dict[int, frozenset[int]]] = (0.0, {})
+    linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
+    moves: list[dict[int, frozenset[int]]] = [{j: parents[j] - {i}} for i, j in linked]
+    moves += [{j: parents[j] - {i}, i: parents[i] | {j}} for i, j in linked if not _reaches(parents, i, j, without=(i, j))]
+    moves += [{j: parents[j] | {i}} for i, j in suspects if i not in parents[j] and j not in parents[i] and not _reaches(parents, j, i)]
+    for move in moves:
+        gain = sum(scores.value(t, p) - scores.value(t, parents[t]) for t, p in move.items())
+        if gain > best[0]:
+            best = (gain, move)
+    return best
+
+
+def _reaches(parents: list[frozenset[int]], start_: int, end: int, without: tuple[int, int] | None = None) -> bool:
+    """Is there a lag-0 path start -> ... -> end (not using the link `without`)?"""
+    stack, seen = [end], {end}
+    while stack:
+        child = stack.pop()
+        for parent in parents[child]:
+            if (parent, child) == without:
+                continue
+            if parent == start_:
+                return True
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return False
+
+
+def _reversals(scores: _Scores, parents: list[frozenset[int]]) -> FloatArray:
+    cost = np.zeros((len(parents), len(parents)))
+    for j, of_j in enumerate(parents):
+        for i in of_j:
+            now = scores.value(j, of_j) + scores.value(i, parents[i])
+            cost[i, j] = now - scores.value(j, of_j - {i}) - scores.value(i, parents[i] | {j})
+    return cost
+
+
+def reachable(parents: Parents) -> BoolArray:
+    """[N, N] True where a lag-0 path leads from i to j."""
+    size = len(parents)
+    closure = np.zeros((size, size), bool)
+    for j, of_j in enumerate(parents):
+        closure[list(of_j), j] = True
+    for k in range(size):
+        closure |= np.outer(closure[:, k], closure[k])
+    return closure

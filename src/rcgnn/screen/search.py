@@ -1,0 +1,141 @@
+"""Stepwise regression of one sensor on everybody's features, by sweeping the moment matrix.
+
+SWEEP (Goodnight 1979; Beaton 1964): after sweeping the set S, entry (f, y) of a column f outside S holds the partial
+covariance given S, entry (f, y) inside S the regression coefficient, and -(f, f) inside S the inverse covariance.
+Adding or dropping one feature is one rank-one update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rcgnn.screen.features import Features
+from rcgnn.series import BoolArray, FloatArray, IntArray
+
+ENTER = 1.02
+"""A feature enters when its gain exceeds this many penalties; it leaves below one: no cycling."""
+TINY = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """The model of one sensor: which features, how well.
+
+    Attributes:
+        chosen: [q] penalised features, in the order they entered.
+        forced: [f] the sensor's own past, free.
+        unexplained: share of the sensor's variance left.
+        value: penalised log-likelihood gain over the own past, 0 for no feature: sum of gains minus penalties.
+        swept: the moment matrix swept over forced and chosen features.
+    """
+
+    chosen: IntArray
+    forced: IntArray
+    unexplained: float
+    value: float
+    swept: FloatArray
+
+
+def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
+    """The matrix swept on one pivot.
+
+    Example:
+        >>> sweep(np.array([[2.0, 1.0], [1.0, 3.0]]), 0)
+        array([[-0.5,  0.5],
+               [ 0.5,  2.5]])
+    """
+    d = matrix[pivot, pivot]
+    column = matrix[:, pivot] / d
+    swept = matrix - np.outer(column, matrix[pivot])
+    swept[:, pivot] = column
+    swept[pivot] = column
+    swept[pivot, pivot] = -1.0 / d
+    return swept
+
+
+def unsweep(matrix: FloatArray, pivot: int) -> FloatArray:
+    """Inverse of `sweep`."""
+    d = matrix[pivot, pivot]
+    column = -matrix[:, pivot] / d
+    back = matrix + np.outer(column, matrix[pivot])
+    back[:, pivot] = column
+    back[pivot] = column
+    back[pivot, pivot] = -1.0 / d
+    return back
+
+
+def own_past(features: Features, target: int) -> IntArray:
+    """Indices of the features made of the target's own past alone."""
+    return np.flatnonzero((features.owner == target).all(axis=1) & (features.lag > 0))
+
+
+def start(features: Features, target: int) -> Local:
+    """The model that knows only the sensor's own past."""
+    matrix = features.gram
+    forced = []
+    for pivot in own_past(features, target):
+        if matrix[pivot, pivot] > 1e-5:
+            matrix = sweep(matrix, pivot)
+            forced.append(pivot)
+    y = features.value[target]
+    return Local(np.zeros(0, np.int64), np.array(forced, np.int64), float(max(matrix[y, y], TINY)), 0.0, matrix)
+
+
+def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: FloatArray | float, most: int) -> Local:
+    """Forward stepwise with drops, from any model of the same sensor.
+
+    A feature's gain is -n ln(1 - r^2) with r its partial correlation with the target; it must exceed its penalty.
+
+    Args:
+        base: the model to start from.
+        target: index of the target's own feature.
+        allowed: [P] features that may enter.
+        rows: n, the number of rows that count for this sensor.
+        penalty: of each feature.
+        most: largest number of chosen features.
+    """
+    matrix, chosen = base.swept, list(base.chosen)
+    cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
+    open_ = allowed.copy()
+    open_[base.forced] = False
+    open_[target] = False
+    for _ in range(3 * most):
+        open_[chosen] = False
+        gains = _gains(matrix, target, rows)
+        surplus = np.where(open_, gains - ENTER * cost, -np.inf)
+        best = int(np.argmax(surplus))
+        if surplus[best] <= 0 or len(chosen) >= most:
+            break
+        matrix = sweep(matrix, best)
+        chosen.append(best)
+        matrix, chosen, dropped = _drop(matrix, chosen, target, rows, cost)
+        if best in dropped:
+            break
+        open_[dropped] = allowed[dropped]
+    left = float(max(matrix[target, target], TINY))
+    value = -rows * np.log(left) - float(cost[chosen].sum())
+    origin = -rows * np.log(base.unexplained) - float(cost[base.chosen].sum())
+    return Local(np.array(chosen, np.int64), base.forced, left, base.value + value - origin, matrix)
+
+
+def _gains(matrix: FloatArray, target: int, rows: float) -> FloatArray:
+    power = np.diag(matrix)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = np.where(power > 1e-5, matrix[:, target] ** 2 / (power * max(matrix[target, target], TINY)), 0.0)
+    return -rows * np.log1p(-np.clip(r2, 0.0, 1.0 - 1e-9))
+
+
+def _drop(matrix: FloatArray, chosen: list[int], target: int, rows: float, cost: FloatArray) -> tuple[FloatArray, list[int], list[int]]:
+    """Remove chosen features while the weakest is worth less than its penalty."""
+    dropped: list[int] = []
+    while chosen:
+        index = np.array(chosen)
+        loss = rows * np.log1p(matrix[index, target] ** 2 / (-matrix[index, index] * max(matrix[target, target], TINY)))
+        weakest = int(np.argmin(loss - cost[index]))
+        if loss[weakest] >= cost[index[weakest]]:
+            break
+        matrix = unsweep(matrix, chosen[weakest])
+        dropped.append(chosen.pop(weakest))
+    return matrix, chosen, dropped

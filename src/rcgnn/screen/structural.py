@@ -1,0 +1,159 @@
+"""The screen from draws to evidence: basis by evidence, products of promising sensors, lag-0 order, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from rcgnn.config import ScreenConfig
+from rcgnn.health import Progress, silent
+from rcgnn.screen import features as feature_room
+from rcgnn.screen.features import BASES, Features, Tables, moments
+from rcgnn.screen.order import Ordered, search
+from rcgnn.screen.score import Evidence, evidence, log_p_values
+from rcgnn.screen.search import grow, start
+from rcgnn.series import BoolArray, FloatArray
+
+MOST_SOURCES = 12
+"""Products are formed among this many best sources of a sensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """What the screen found.
+
+    Attributes:
+        score: [K+1, N, N] > 0 evidence; its maximum over lags is the pair's.
+        log_p: [N, N] log p-value of each pair.
+        evidence: the numbers behind both.
+        ordered: models and lag-0 parents.
+        basis: the basis that won.
+        value: extended BIC by basis (larger is better).
+        tests: number of features that competed, for the multiplicity of the decision.
+    """
+
+    score: FloatArray
+    log_p: FloatArray
+    evidence: Evidence
+    ordered: Ordered
+    basis: str
+    value: dict[str, float]
+    tests: int
+
+
+def screen(
+    signal: FloatArray, keep: BoolArray, segments: Sequence[slice], *, max_lag: int, config: ScreenConfig, progress: Progress = silent
+) -> Screened:
+    """Evidence for every pair of sensors.
+
+    Args:
+        signal: [S, T, N] scaled signal draws.
+        keep: [T, N] readings that count: a sensor is only ever a target where it was read.
+        segments: runs of rows.
+        max_lag: K.
+        config: settings of the screen.
+        progress: told of every basis tried.
+    """
+    names = list(BASES) if config.basis == "auto" else [config.basis]
+    tried = {}
+    for done, name in enumerate(names):
+        progress("screen", {"done": done, "total": len(names), "message": f"{name} basis"})
+        tables = feature_room.build(signal, segments, max_lag=max_lag, basis=name)
+        tried[name] = _with_basis(tables, keep[tables.time], config, name)
+    best = max(tried, key=lambda name: tried[name].value[name])
+    return replace(tried[best], value={name: one.value[name] for name, one in tried.items()})
+
+
+def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: str) -> Screened:
+    own = _moments_by_target(tables, keep, config, products=basis != "linear")
+    rows = np.array([float(max(f.rows, 2)) for f in own])
+    penalties = [_penalty(f, n, config.gamma) for f, n in zip(own, rows, strict=True)]
+    ordered = search(own, rows=rows, penalty=lambda j: penalties[j], most=config.max_features, instantaneous=config.instantaneous)
+    found = evidence(own, ordered, rows, penalties, tables.max_lag)
+    total = sum(
+        local.value - n * np.log(_own_left(f, local.forced, j)) - np.log(n) * len(local.forced)
+        for j, (f, local, n) in enumerate(zip(own, ordered.locals, rows, strict=True))
+    )
+    tests = max(len(f.lag) for f in own)
+    return Screened(scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests)
+
+
+def _moments_by_target(tables: Tables, keep: BoolArray, config: ScreenConfig, *, products: bool) -> list[Features]:
+    """Moments for each target over the rows in which it was read; targets read in the same rows share them."""
+    known: dict[bytes, Features] = {}
+    own = []
+    for j in range(tables.sensors):
+        mine = keep[:, j]
+        key = np.packbits(mine).tobytes()
+        if key not in known:
+            known[key] = moments(tables, mine)
+        base = known[key]
+        if products:
+            pairs = _pairs(base, j, _penalty(base, base.rows, config.gamma))
+            own.append(moments(tables, mine, pairs))
+        else:
+            own.append(base)
+    return own
+
+
+def _own_left(features: Features, forced: np.ndarray, target: int) -> float:
+    """Share of a sensor's variance that its own past leaves."""
+    base = start(features, target)
+    return base.unexplained if len(forced) else 1.0
+
+
+def _penalty(features: Features, rows: float, gamma: float) -> FloatArray:
+    """Extended BIC per feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features)."""
+    count = len(features.lag)
+    return np.full(count, np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(count))
+
+
+def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:
+    """Pairs of the target's most promising sources, the target itself among them."""
+    model = start(base, target)
+    y = int(base.value[target])
+    lagged = base.lag > 0
+    grown = grow(model, y, lagged, rows=float(max(base.rows, 2)), penalty=penalty, most=MOST_SOURCES)
+    power = np.maximum(np.diag(model.swept), 1e-12)
+    r2 = np.where(lagged & (power > 1e-5), model.swept[:, y] ** 2 / (power * model.unexplained), 0.0)
+    strength = np.array([r2[base.of(i)].max() for i in range(base.sensors)])
+    strength[target] = np.inf
+    strength[base.owner[grown.chosen].ravel()] += 10.0
+    best = np.sort(np.argsort(-strength, kind="stable")[:MOST_SOURCES])
+    return [(int(a), int(b)) for a, b in combinations(best, 2)]
+
+
+def scores(found: Evidence) -> FloatArray:
+    """[K+1, N, N] positive scores: 1 + S where S > 0, else exp S; shared between directions where these are unclear."""
+    pair = np.where(found.surplus > 0, 1.0 + np.maximum(found.surplus, 0.0), np.exp(np.minimum(found.surplus, 0.0)))
+    shared = _shared(pair, found.direction, found.chosen[0])
+    np.fill_diagonal(shared, 0.0)
+    profile = np.where(found.profile > 0, 1.0 + np.maximum(found.profile, 0.0), np.exp(np.clip(found.profile, -700.0, 0.0)))
+    top = profile.max(axis=0)
+    score = profile / np.where(top > 0, top, 1.0) * shared
+    index = np.arange(score.shape[1])
+    score[:, index, index] = 0.0
+    return score
+
+
+def _shared(pair: FloatArray, direction: FloatArray, linked: BoolArray) -> FloatArray:
+    """A lag-0 link i -> j gives its mirror image the share that the reversal leaves it."""
+    mirror = np.where(linked, pair * (1.0 - direction), 0.0).T
+    return np.maximum(np.where(linked, pair * direction, pair), mirror)
+
+
+def sparse_support(moment: FloatArray, observed: FloatArray) -> BoolArray:
+    """[N, N L] coefficients of a sparse linear autoregression: the strict search (gamma = 2) that EM uses between passes."""
+    sensors = len(observed)
+    lags = len(moment) // sensors - 1
+    features = feature_room.from_moment(moment, sensors, int(observed.max()))
+    keep = np.zeros((sensors, sensors * lags), bool)
+    for j in range(sensors):
+        base = start(features, j)
+        cost = _penalty(features, observed[j], 2.0)
+        grown = grow(base, j, features.lag > 0, rows=float(max(observed[j], 2.0)), penalty=cost, most=MOST_SOURCES * lags)
+        keep[j, np.concatenate([grown.chosen, base.forced]) - sensors] = True
+    return keep

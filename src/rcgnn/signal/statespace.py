@@ -1,0 +1,224 @@
+"""Kalman filter, smoother and simulation smoother of a vector autoregression seen through missing and noisy readings.
+
+Model, with sensors scaled to unit size:
+
+    x_t = A (x_{t-1}, ..., x_{t-L}) + w_t,   w_t ~ N(0, Q)        signal
+    y_t = x_t + v_t,                         v_t ~ N(0, diag R)   reading, where observed
+
+The state carries one lag more than the model needs, s_t = (x_t, ..., x_{t-L}), so that every moment the M-step wants
+stands in one posterior covariance. Source: Durbin & Koopman, Time Series Analysis by State Space Methods, 2nd ed.,
+eqs. 4.24 (filter), 4.39 and 4.43 (smoother), section 4.9 (simulation smoother by mean corrections).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rcgnn.series import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """Parameters: `A` [N, N L] with lag 1 first, `Q` [N, N], `R` [N]."""
+
+    A: FloatArray
+    Q: FloatArray
+    R: FloatArray
+
+    @property
+    def lags(self) -> int:
+        """L, the order of the autoregression."""
+        return self.A.shape[1] // self.A.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What the filter sees: `values` [T, N] scaled, `mask` [T, N], runs of rows, in which rows are neighbours."""
+
+    values: FloatArray
+    mask: BoolArray
+    segments: Sequence[slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What the readings say about the signal under one model.
+
+    Attributes:
+        mean: [T, N] smoothed signal.
+        variance: [T, N] its posterior variance.
+        moment: [D, D] mean over rows of E[s_t s_t' | readings], D = N (L + 1), rows with a full past only.
+        count: number of those rows.
+        draws: [S, T, N] exact draws from the joint posterior.
+        gated: [T, N] readings that were refused as impossible under the model.
+        log_likelihood: of the accepted readings.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+    moment: FloatArray
+    count: int
+    draws: FloatArray
+    gated: BoolArray
+    log_likelihood: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What the backward pass needs of one row."""
+
+    mean: FloatArray
+    cov: FloatArray
+    seen: IntArray
+    gain: FloatArray
+    precision: FloatArray
+    surprise: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """Smoothed means [T, D, columns], covariance sums and diagonals of one segment."""
+
+    means: FloatArray
+    cov_sum: FloatArray
+    variance: FloatArray
+    gated: BoolArray
+    log_likelihood: float
+
+
+def smooth(
+    model: LinearModel,
+    readings: Readings,
+    *,
+    gate: float = 6.0,
+    draws: int = 0,
+    rng: np.random.Generator | None = None,
+) -> Posterior:
+    """Posterior of the signal given the readings.
+
+    Args:
+        model: the parameters.
+        readings: scaled readings; the state starts afresh in every segment.
+        gate: readings further than this many predictive sd from their prediction are refused.
+        draws: number S of posterior draws.
+        rng: needed when `draws` > 0.
+
+    Returns:
+        The posterior; cost O(T N^2 L (N + L)) time, memory O(longest segment x (N L)^2).
+    """
+    values, mask = readings.values, readings.mask
+    rows, sensors = values.shape
+    size = sensors * (model.lags + 1)
+    mean = np.zeros((rows, sensors))
+    variance = np.zeros((rows, sensors))
+    drawn = np.zeros((draws, rows, sensors))
+    gated = np.zeros((rows, sensors), bool)
+    moment, count, log_likelihood = np.zeros((size, size)), 0, 0.0
+    for part in readings.segments:
+        length = part.stop - part.start
+        signal, noisy = _simulate(model, length, draws, rng)
+        target = np.concatenate([np.where(mask[part], values[part], 0.0)[:, :, None], values[part][:, :, None] - noisy], axis=2)
+        done = _segment(model, target, mask[part], gate)
+        mean[part] = done.means[:, :sensors, 0]
+        variance[part] = done.variance
+        gated[part] = done.gated
+        drawn[:, part] = np.moveaxis(done.means[:, :sensors, 1:] + signal, 2, 0)
+        log_likelihood += done.log_likelihood
+        full = done.means[model.lags :, :, 0]
+        moment += full.T @ full + done.cov_sum
+        count += max(length - model.lags, 0)
+    return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
+
+
+def _simulate(model: LinearModel, rows: int, draws: int, rng: np.random.Generator | None) -> tuple[FloatArray, FloatArray]:
+    """Signals and readings [T, N, S] from the model itself, started from the filter's own prior."""
+    sensors, lags = model.A.shape[0], model.lags
+    if draws == 0 or rng is None:
+        return np.zeros((rows, sensors, 0)), np.zeros((rows, sensors, 0))
+    root = np.linalg.cholesky(model.Q + 1e-12 * np.eye(sensors))
+    shocks = np.einsum("ij,tjs->tis", root, rng.standard_normal((rows, sensors, draws)))
+    past = rng.standard_normal((sensors * lags, draws))
+    signal = np.zeros((rows, sensors, draws))
+    for t in range(rows):
+        now = past[:sensors] if t == 0 else model.A @ past + shocks[t]
+        if t > 0:
+            past = np.concatenate([now, past[:-sensors]])
+        signal[t] = now
+    noise = np.sqrt(model.R)[None, :, None] * rng.standard_normal(signal.shape)
+    return signal, signal + noise
+
+
+def _segment(model: LinearModel, target: FloatArray, mask: BoolArray, gate: float) -> _Segment:
+    steps, gated, log_likelihood = _forward(model, target, mask, gate)
+    means, cov_sum, variance = _backward(model, steps)
+    return _Segment(means, cov_sum, variance, gated, log_likelihood)
+
+
+def _forward(model: LinearModel, target: FloatArray, mask: BoolArray, gate: float) -> tuple[list[_Step], BoolArray, float]:
+    sensors, past = model.A.shape[0], model.A.shape[1]
+    mean = np.zeros((sensors + past, target.shape[2]))
+    cov = np.eye(sensors + past)
+    steps: list[_Step] = []
+    gated = np.zeros(mask.shape, bool)
+    log_likelihood = 0.0
+    for t in range(len(target)):
+        if t > 0:
+            mean = np.concatenate([model.A @ mean[:past], mean[:past]])
+            across = model.A @ cov[:past, :past]
+            cov, before = np.empty_like(cov), cov
+            cov[:sensors, :sensors] = across @ model.A.T + model.Q
+            cov[:sensors, sensors:] = across
+            cov[sensors:, :sensors] = across.T
+            cov[sensors:, sensors:] = before[:past, :past]
+        seen = np.flatnonzero(mask[t])
+        surprise = target[t, seen] - mean[seen]
+        spread = cov[seen, seen] + model.R[seen]
+        far = surprise[:, 0] ** 2 > gate**2 * spread
+        if far.any():
+            gated[t, seen[far]] = True
+            seen, surprise = seen[~far], surprise[~far]
+        predictive = cov[np.ix_(seen, seen)] + np.diag(model.R[seen])
+        precision = np.linalg.inv(predictive)
+        gain = cov[:, seen] @ precision
+        steps.append(_Step(mean, cov, seen.astype(np.int64), gain, np.asarray(precision, np.float64), surprise))
+        weighted = precision @ surprise[:, 0]
+        log_likelihood -= 0.5 * (surprise[:, 0] @ weighted + np.linalg.slogdet(predictive)[1] + len(seen) * np.log(2 * np.pi))
+        mean = mean + gain @ surprise
+        cov = cov - gain @ cov[seen]
+        cov = 0.5 * (cov + cov.T)
+    return steps, gated, float(log_likelihood)
+
+
+def _backward(model: LinearModel, steps: list[_Step]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    sensors, past = model.A.shape[0], model.A.shape[1]
+    size, columns = steps[0].mean.shape
+    means = np.zeros((len(steps), size, columns))
+    variance = np.zeros((len(steps), sensors))
+    cov_sum = np.zeros((size, size))
+    score, information = np.zeros((size, columns)), np.zeros((size, size))
+    A = model.A
+    for t in range(len(steps) - 1, -1, -1):
+        step, seen = steps[t], steps[t].seen
+        if t < len(steps) - 1:
+            back = np.zeros_like(score)
+            back[:past] = A.T @ score[:sensors] + score[sensors:]
+            cross = A.T @ information[:sensors, sensors:]
+            curve = np.zeros_like(information)
+            curve[:past, :past] = A.T @ information[:sensors, :sensors] @ A + cross + cross.T + information[sensors:, sensors:]
+            score, information = back, curve
+        turned = step.gain.T @ information
+        score[seen] += step.precision @ step.surprise - step.gain.T @ score
+        corner = turned @ step.gain + step.precision
+        information[:, seen] -= turned.T
+        information[seen] -= turned
+        information[np.ix_(seen, seen)] += corner
+        information = 0.5 * (information + information.T)
+        means[t] = step.mean + step.cov @ score
+        shrink = step.cov @ information @ step.cov
+        variance[t] = np.maximum(np.diag(step.cov)[:sensors] - np.diag(shrink)[:sensors], 0.0)
+        if t >= model.lags:
+            cov_sum += step.cov - shrink
+    return means, cov_sum, variance

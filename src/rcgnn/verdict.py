@@ -1,0 +1,65 @@
+"""From evidence to decided links. Never sees truth, never a threshold tuned on truth.
+
+A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled by the pairs that were not chosen, stays
+below alpha after Bonferroni over everything that competed, and (3) its evidence is not negligible beside the accepted
+links' median: deterministic systems make the smallest misfit significant, and such crumbs are not links.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.graph import LINK, NONE, UNDECIDED, Key
+from rcgnn.series import BoolArray, FloatArray
+
+CRUMB = 0.05
+"""Share of the accepted links' median evidence below which a pair is a crumb."""
+UNCLEAR = 0.75
+"""A lag-0 link whose direction has less than this share of the evidence is reported as undirected."""
+
+DIRECTION = "direction unclear: both ways fit the data alike"
+
+
+@dataclass(frozen=True, eq=False)
+class PairEvidence:
+    """What a decision may look at.
+
+    Attributes:
+        surplus: [N, N] evidence above its penalty.
+        log_p: [N, N] log p-value of the pair.
+        chosen: [K+1, N, N] lags at which the search chose the pair.
+        direction: [N, N] share of the evidence for i -> j against j -> i at lag 0; 1 where no lag-0 link.
+        tests: number of features that competed for one sensor.
+    """
+
+    surplus: FloatArray
+    log_p: FloatArray
+    chosen: BoolArray
+    direction: FloatArray
+    tests: int
+
+
+def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
+    """Verdicts [K+1, N, N] and the reasons of the undecided ones.
+
+    Args:
+        found: evidence of every pair.
+        alpha: family-wise error level.
+    """
+    picked = found.chosen.any(axis=0)
+    sensors = found.chosen.shape[1]
+    significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
+    if significant.any():
+        significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
+    verdict = np.where(found.chosen & significant, LINK, NONE).astype(np.int8)
+    reasons: dict[Key, str] = {}
+    unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)
+    for i, j in np.argwhere(unclear):
+        for a, b in ((i, j), (j, i)):
+            if verdict[0, a, b] != LINK or unclear[a, b]:
+                verdict[0, a, b] = UNDECIDED
+                reasons[(0, int(a), int(b))] = DIRECTION
+    return verdict, reasons
