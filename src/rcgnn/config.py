@@ -5,15 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rcgnn.errors import ConfigError
 
 Recipe = Literal["auto", "origin-before", "origin-after"]
-Switch = Literal["auto", "on", "off"]
+
+
+def _word(value: Any) -> Any:
+    """YAML 1.1 reads on and off as booleans."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(_word)]
 
 
 class Section(BaseModel):
@@ -161,22 +168,28 @@ class Config(Section):
     @classmethod
     def load(cls, path: Path) -> Config:
         """A config from a YAML file; settings that are absent keep their defaults."""
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: cannot be read as YAML ({_first_line(error)}).") from error
-        if raw is not None and not isinstance(raw, dict):
-            raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
-        return cls.parse(raw or {}, str(path))
+        return cls.parse(_read(path), str(path))
+
+    @classmethod
+    def assemble(cls, path: Path | None, settings: Sequence[str]) -> Config:
+        """A config from a file, where there is one, with `section.name=value` settings on top; the later one wins.
+
+        Other than `load(path).override(settings)` this lays the recipe's presets under both, so that a recipe among the
+        settings replaces the file's recipe whole.
+
+        Example:
+            >>> Config.assemble(None, ["data.max_lag=2", "recipe=origin-after", "train.lr=1e-3"]).data.max_lag
+            2
+        """
+        raw = {} if path is None else _read(path)
+        cls.parse(raw, str(path))
+        _apply(raw, settings)
+        return cls.parse(raw, "--set")
 
     def override(self, settings: Sequence[str]) -> Config:
         """The same config with `section.name=value` settings applied, values read as YAML."""
         raw = self.model_dump(exclude_unset=True)
-        for setting in settings:
-            name, equals, text = setting.partition("=")
-            if not equals:
-                raise ConfigError(f"--set {setting}: expected section.name=value, for example --set train.lr=1e-3.")
-            _put(raw, name.strip().split("."), _value(text), setting)
+        _apply(raw, settings)
         return Config.parse(raw, "--set")
 
     def to_yaml(self) -> str:
@@ -184,13 +197,40 @@ class Config(Section):
         return yaml.safe_dump(self.model_dump(), sort_keys=False)
 
 
-def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({_first_line(error)}).") from error
+    if raw is not None and not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
+    return raw or {}
+
+
+def _apply(raw: dict[str, Any], settings: Sequence[str]) -> None:
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: expected section.name=value, for example --set train.lr=1e-3.")
+        _put(raw, name.strip().split("."), _value(text), setting)
+
+
+def check_name(path: Sequence[str], where: str) -> None:
+    """Is `path` the name of a setting?
+
+    Raises:
+        ConfigError: no; says the nearest name there is.
+    """
     for depth, key in enumerate(path):
         known = _names_at(path[:depth])
         if not known:
-            raise ConfigError(f"--set {setting}: {'.'.join(path[:depth])!r} is one value, not a section.")
+            raise ConfigError(f"{where}: {'.'.join(path[:depth])!r} is one value, not a section.")
         if key not in known:
-            raise ConfigError(f"--set {setting}: unknown setting {'.'.join(path[: depth + 1])!r}.{_did_you_mean(key, known)}")
+            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{_did_you_mean(key, known)}")
+
+
+def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
+    check_name(path, f"--set {setting}")
     here = raw
     for key in path[:-1]:
         here = here.setdefault(key, {})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from rcgnn.graph import LINK, NONE, UNDECIDED, Key
 from rcgnn.series import BoolArray, FloatArray
@@ -63,3 +64,25 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
                 verdict[0, a, b] = UNDECIDED
                 reasons[(0, int(a), int(b))] = DIRECTION
     return verdict, reasons
+
+
+def set_aside(verdict: NDArray[np.int8], reasons: dict[Key, str], pairs: BoolArray, why: str) -> None:
+    """Turn pairs without a link into open questions, in place: `pairs` [N, N] True where nothing can be said."""
+    for i, j in np.argwhere(pairs & ~(verdict == LINK).any(axis=0)):
+        for k in range(len(verdict)):
+            verdict[k, i, j] = UNDECIDED
+            reasons[(k, int(i), int(j))] = why
+
+
+def detectable_share(rows: float, penalty: float, power: float = 0.9) -> float:
+    """Share of a sensor's variance that a link must explain to be found with the given power.
+
+        r^2 = 1 - exp(-(sqrt(penalty) + z_power)^2 / n)
+
+    from the likelihood-ratio statistic -n ln(1 - r^2), whose root is about normal with unit variance.
+
+    Example:
+        >>> round(detectable_share(1500, 15.0), 3)
+        0.018
+    """
+    return float(1.0 - np.exp(-((np.sqrt(penalty) + ndtri(power)) ** 2) / max(rows, 1.0)))

@@ -1,1 +1,5 @@
-"""TODO."""
+"""The `rcgnn` command: one file a command. The only room that prints."""
+
+from rcgnn.cli.app import main
+
+__all__ = ["main"]

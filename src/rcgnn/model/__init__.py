@@ -1,1 +1,1 @@
-"""TODO."""
+"""CausalNet: tri-latent encoders and message passing through the graph only."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The page of one run: figures and text from its folder."""

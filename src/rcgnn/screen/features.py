@@ -94,7 +94,7 @@ def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = 
         keep: [rows] rows that count; those of a target that was never read there would only echo the smoother.
         pairs: sensors (a, b) whose products x_a(t-k) x_b(t-k), k = 1..K, are added.
     """
-    selected = [np.concatenate([table[keep], _products(table[keep], tables, pairs)], axis=1) for table in tables.draws]
+    selected = rows_of(tables, keep, pairs)
     count = max(len(selected[0]), 1)
     second = np.mean([np.cov(one, rowvar=False, bias=True) if count > 1 else np.zeros((one.shape[1],) * 2) for one in selected], axis=0)
     scale = np.sqrt(np.diag(second))
@@ -108,6 +108,11 @@ def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = 
         owner = np.concatenate([owner, np.tile(np.array(pairs), (tables.max_lag, 1))])
         lag = np.concatenate([lag, np.repeat(np.arange(1, tables.max_lag + 1), len(pairs))])
     return Features(gram, lag, owner, np.arange(tables.sensors), count)
+
+
+def rows_of(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = ()) -> list[FloatArray]:
+    """The features [kept rows, P] of every draw, products last: the columns that `moments` correlates."""
+    return [np.concatenate([table[keep], _products(table[keep], tables, pairs)], axis=1) for table in tables.draws]
 
 
 def _products(table: FloatArray, tables: Tables, pairs: Sequence[tuple[int, int]]) -> FloatArray:

@@ -7,7 +7,7 @@ Gaussian; where nothing tells, both directions score alike and `reversal` says s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,11 +32,6 @@ class Ordered:
     parents: Parents
     locals: tuple[Local, ...]
     reversal: FloatArray
-
-    @property
-    def value(self) -> float:
-        """Sum of the sensors' penalised gains."""
-        return sum(local.value for local in self.locals)
 
 
 @dataclass(eq=False)
@@ -67,8 +62,13 @@ class _Scores:
             )
         return self.cache[key]
 
-    def value(self, target: int, parents: frozenset[int]) -> float:
-        return self.local(target, parents).value
+    def gain(self, before: Sequence[frozenset[int]], move: Mapping[int, frozenset[int]], pair: tuple[int, int]) -> float:
+        """What a move about one pair gains; both directions of a pair are judged by the same number of rows.
+
+        Counting each sensor's own rows would turn every link towards the sensor that was read more often.
+        """
+        rows = float(min(self.rows[list(pair)]))
+        return sum(self.local(t, after).value(rows) - self.local(t, before[t]).value(rows) for t, after in move.items())
 
 
 def search(
@@ -127,11 +127,15 @@ def _suspects(scores: _Scores, parents: list[frozenset[int]]) -> list[tuple[int,
 def _best_move(scores: _Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]]) -> tuple[float, dict[int, frozenset[int]]]:
     best: tuple[float, dict[int, frozenset[int]]] = (0.0, {})
     linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
-    moves: list[dict[int, frozenset[int]]] = [{j: parents[j] - {i}} for i, j in linked]
-    moves += [{j: parents[j] - {i}, i: parents[i] | {j}} for i, j in linked if not _reaches(parents, i, j, without=(i, j))]
-    moves += [{j: parents[j] | {i}} for i, j in suspects if i not in parents[j] and j not in parents[i] and not _reaches(parents, j, i)]
-    for move in moves:
-        gain = sum(scores.value(t, p) - scores.value(t, parents[t]) for t, p in move.items())
+    moves: list[tuple[tuple[int, int], dict[int, frozenset[int]]]] = [((i, j), {j: parents[j] - {i}}) for i, j in linked]
+    for i, j in linked:
+        if not _reaches(parents, i, j, without=(i, j)):
+            moves.append(((i, j), {j: parents[j] - {i}, i: parents[i] | {j}}))
+    for i, j in suspects:
+        if i not in parents[j] and j not in parents[i] and not _reaches(parents, j, i):
+            moves.append(((i, j), {j: parents[j] | {i}}))
+    for pair, move in moves:
+        gain = scores.gain(parents, move, pair)
         if gain > best[0]:
             best = (gain, move)
     return best
@@ -157,8 +161,7 @@ def _reversals(scores: _Scores, parents: list[frozenset[int]]) -> FloatArray:
     cost = np.zeros((len(parents), len(parents)))
     for j, of_j in enumerate(parents):
         for i in of_j:
-            now = scores.value(j, of_j) + scores.value(i, parents[i])
-            cost[i, j] = now - scores.value(j, of_j - {i}) - scores.value(i, parents[i] | {j})
+            cost[i, j] = -scores.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
     return cost
 
 

@@ -27,15 +27,19 @@ class Local:
         chosen: [q] penalised features, in the order they entered.
         forced: [f] the sensor's own past, free.
         unexplained: share of the sensor's variance left.
-        value: penalised log-likelihood gain over the own past, 0 for no feature: sum of gains minus penalties.
+        cost: sum of the penalties of the chosen features.
         swept: the moment matrix swept over forced and chosen features.
     """
 
     chosen: IntArray
     forced: IntArray
     unexplained: float
-    value: float
+    cost: float
     swept: FloatArray
+
+    def value(self, rows: float) -> float:
+        """Penalised log-likelihood of the model: -n ln(unexplained) - cost; larger is better."""
+        return -rows * float(np.log(self.unexplained)) - self.cost
 
 
 def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
@@ -115,9 +119,7 @@ def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: 
             break
         open_[dropped] = allowed[dropped]
     left = float(max(matrix[target, target], TINY))
-    value = -rows * np.log(left) - float(cost[chosen].sum())
-    origin = -rows * np.log(base.unexplained) - float(cost[base.chosen].sum())
-    return Local(np.array(chosen, np.int64), base.forced, left, base.value + value - origin, matrix)
+    return Local(np.array(chosen, np.int64), base.forced, left, float(cost[chosen].sum()), matrix)
 
 
 def _gains(matrix: FloatArray, target: int, rows: float) -> FloatArray:

@@ -33,6 +33,11 @@ class Screened:
         basis: the basis that won.
         value: extended BIC by basis (larger is better).
         tests: number of features that competed, for the multiplicity of the decision.
+        features: moments of each target.
+        tables: features of every draw and row.
+        keep: [rows, N] rows that count for each target.
+        pairs: products that each target was offered.
+        gamma: weight of the extended part of the penalty.
     """
 
     score: FloatArray
@@ -42,6 +47,11 @@ class Screened:
     basis: str
     value: dict[str, float]
     tests: int
+    features: list[Features]
+    tables: Tables
+    keep: BoolArray
+    pairs: list[list[tuple[int, int]]]
+    gamma: float
 
 
 def screen(
@@ -68,41 +78,33 @@ def screen(
 
 
 def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: str) -> Screened:
-    own = _moments_by_target(tables, keep, config, products=basis != "linear")
+    own, pairs = _moments_by_target(tables, keep, config, products=basis != "linear")
     rows = np.array([float(max(f.rows, 2)) for f in own])
     penalties = [_penalty(f, n, config.gamma) for f, n in zip(own, rows, strict=True)]
     ordered = search(own, rows=rows, penalty=lambda j: penalties[j], most=config.max_features, instantaneous=config.instantaneous)
     found = evidence(own, ordered, rows, penalties, tables.max_lag)
-    total = sum(
-        local.value - n * np.log(_own_left(f, local.forced, j)) - np.log(n) * len(local.forced)
-        for j, (f, local, n) in enumerate(zip(own, ordered.locals, rows, strict=True))
-    )
+    total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, rows, strict=True))
     tests = max(len(f.lag) for f in own)
-    return Screened(scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests)
+    return Screened(
+        scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests, own, tables, keep, pairs, config.gamma
+    )
 
 
-def _moments_by_target(tables: Tables, keep: BoolArray, config: ScreenConfig, *, products: bool) -> list[Features]:
+def _moments_by_target(
+    tables: Tables, keep: BoolArray, config: ScreenConfig, *, products: bool
+) -> tuple[list[Features], list[list[tuple[int, int]]]]:
     """Moments for each target over the rows in which it was read; targets read in the same rows share them."""
     known: dict[bytes, Features] = {}
-    own = []
+    own, pairs = [], []
     for j in range(tables.sensors):
         mine = keep[:, j]
         key = np.packbits(mine).tobytes()
         if key not in known:
             known[key] = moments(tables, mine)
         base = known[key]
-        if products:
-            pairs = _pairs(base, j, _penalty(base, base.rows, config.gamma))
-            own.append(moments(tables, mine, pairs))
-        else:
-            own.append(base)
-    return own
-
-
-def _own_left(features: Features, forced: np.ndarray, target: int) -> float:
-    """Share of a sensor's variance that its own past leaves."""
-    base = start(features, target)
-    return base.unexplained if len(forced) else 1.0
+        pairs.append(_pairs(base, j, _penalty(base, base.rows, config.gamma)) if products else [])
+        own.append(moments(tables, mine, pairs[j]) if products else base)
+    return own, pairs
 
 
 def _penalty(features: Features, rows: float, gamma: float) -> FloatArray:

@@ -64,13 +64,14 @@ def infer(
     """The signal behind the readings.
 
     Args:
-        readings: scaled to unit size.
+        readings: in any unit; draws, mean and noise come out in units of each sensor's standard deviation.
         noise_share: [N] share of each sensor's variance that is white measurement noise, from the quality report.
         config: when and how to smooth.
         support: see `em.fit`.
         rng: for the draws.
         progress: told of every EM iteration.
     """
+    readings = _unit(readings)
     values, mask = readings.values, readings.mask
     sensors = values.shape[1]
     lags = min(config.lags, MOST_STATES // sensors - 1)
@@ -84,6 +85,15 @@ def infer(
     done = smooth(model, readings, gate=4.0, draws=config.draws, rng=rng)
     kept = mask & ~done.gated
     return Signal(done.draws, done.mean, done.variance, kept.sum(axis=0).astype(float), True, done.gated, noise)
+
+
+def _unit(readings: Readings) -> Readings:
+    """Every sensor at mean 0 and standard deviation 1 over its readings."""
+    count = np.maximum(readings.mask.sum(axis=0), 1)
+    seen = np.where(readings.mask, readings.values, 0.0)
+    centred = np.where(readings.mask, seen - seen.sum(axis=0) / count, 0.0)
+    spread = np.sqrt((centred**2).sum(axis=0) / count)
+    return Readings(centred / np.where(spread > 0, spread, 1.0), readings.mask, readings.segments)
 
 
 def _fit(

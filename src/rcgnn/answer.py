@@ -1,0 +1,139 @@
+"""From the screen's evidence to the one graph: verdicts, strengths, confidence, and what is said about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.config import Config
+from rcgnn.data.quality import QualityReport
+from rcgnn.graph import LINK, CausalGraph, Key
+from rcgnn.health import Finding
+from rcgnn.numerics import rng
+from rcgnn.screen.structural import Screened
+from rcgnn.select.effects import strengths
+from rcgnn.select.stability import confidence
+from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
+
+FEW_ROWS = "too few joint rows"
+ROWS_PER_LAG = 5
+"""A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """Everything decided about the active sensors; arrays [K+1, n, n] over them."""
+
+    score: FloatArray
+    verdict: NDArray[np.int8]
+    strength: FloatArray
+    confidence: FloatArray
+    reasons: dict[Key, str]
+    findings: list[Finding]
+    detectable: float
+
+    @classmethod
+    def of(cls, screened: Screened, scaled: Series, config: Config) -> Decision:
+        """Decide from the screen's evidence."""
+        found = screened.evidence
+        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests)
+        verdict, reasons = decide(pairs, alpha=config.select.alpha)
+        set_aside(verdict, reasons, _too_few(scaled, screened, config), FEW_ROWS)
+        strength = strengths(screened)
+        decided = (verdict == LINK) | np.eye(verdict.shape[1], dtype=bool)
+        rows = float(np.median([f.rows for f in screened.features]))
+        penalty = np.log(max(rows, 2.0)) + 2.0 * config.screen.gamma * np.log(screened.tests)
+        sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
+        findings = _about(reasons, scaled.names)
+        return cls(screened.score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
+
+
+def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityReport, decision: Decision) -> CausalGraph:
+    """The graph over all sensors of the table: quarantined ones and near-copies keep their empty row and column."""
+    size = (len(decision.score), len(names), len(names))
+    place = np.ix_(np.arange(size[0]), active, active)
+
+    def widened(array: NDArray) -> NDArray:
+        wide = np.zeros(size, array.dtype)
+        wide[place] = array
+        return wide
+
+    return CausalGraph(
+        names,
+        widened(decision.score),
+        widened(decision.verdict),
+        widened(decision.strength),
+        widened(decision.confidence),
+        {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()},
+        dict(report.quarantined),
+        dict(report.aliases),
+        _conclusion([names[i] for i in active], decision),
+    )
+
+
+def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport) -> CausalGraph:
+    """The graph when fewer than two sensors can take part."""
+    return CausalGraph.empty(
+        names,
+        max_lag,
+        quarantined=dict(report.quarantined),
+        aliases=dict(report.aliases),
+        conclusion="Undecidable: fewer than two sensors have readings that vary and are not copies of each other.",
+    )
+
+
+def _conclusion(names: list[str], decision: Decision) -> str:
+    pairs = (decision.verdict == LINK).any(axis=0)
+    open_ = len({(i, j) for k, i, j in decision.reasons})
+    tail = f" {open_} pairs are undecided." if open_ else ""
+    if pairs.any():
+        links = decision.verdict == LINK
+        k, i, j = np.unravel_index(np.argmax(np.where(links, decision.score, -1.0)), links.shape)
+        when = "within the same step" if k == 0 else f"after {k} step{'s' if k > 1 else ''}"
+        plural = "s" if pairs.sum() > 1 else ""
+        return f"Found {pairs.sum()} link{plural} among {len(names)} sensors; the clearest: {names[i]} drives {names[j]} {when}.{tail}"
+    if open_ == len(names) * (len(names) - 1):
+        return "Undecidable: too few joint rows to say anything about any pair."
+    share = f"{100 * decision.detectable:.1f} %"
+    return f"No links found; a link explaining {share} of a sensor's variance would have been found with 90 % probability.{tail}"
+
+
+def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
+    """[n, n] pairs that were hardly ever read together one step apart, or whose effect was hardly read at all."""
+    seen = scaled.mask.astype(np.float64)
+    joint = seen[:-1].T @ seen[1:]
+    rows = np.array([f.rows for f in screened.features], float)
+    least = max(config.data.min_observed, ROWS_PER_LAG * config.data.max_lag)
+    poor = (joint < config.data.min_observed) | (rows < least)[None, :]
+    np.fill_diagonal(poor, val=False)
+    return np.asarray(poor)
+
+
+def _about(reasons: dict[Key, str], names: tuple[str, ...]) -> list[Finding]:
+    findings = []
+    unclear = sorted({tuple(sorted((i, j))) for (_, i, j), why in reasons.items() if why == DIRECTION})
+    for i, j in unclear:
+        findings.append(
+            Finding(
+                code="DIRECTION_UNCLEAR",
+                severity="info",
+                message=f"{names[i]} and {names[j]} are linked within one step, but the data do not say which way.",
+                remedy="Sample faster, or say which comes first.",
+                evidence={"pair": [names[i], names[j]]},
+            )
+        )
+    few = {(i, j) for (_, i, j), why in reasons.items() if why == FEW_ROWS}
+    if few:
+        findings.append(
+            Finding(
+                code="INPUT",
+                severity="warn",
+                message=f"{len(few)} of {len(names) * (len(names) - 1)} pairs were hardly ever read together; they are undecided.",
+                remedy="More rows, or drop the sensors that are rarely read.",
+                evidence={"kind": "joint_rows", "pairs": len(few)},
+            )
+        )
+    return findings

@@ -1,0 +1,58 @@
+"""What a long fit shows while it works: stage, epoch, loss, links, clip share, time left. Nothing where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rcgnn.cli.console import console, safe
+from rcgnn.health import Progress, silent
+
+FACTS = {
+    "epoch": "epoch {}",
+    "loss": "loss {:.4g}",
+    "links": "{} links",
+    "clip_share": "clipped {:.0%}",
+    "message": "{}",
+}
+"""How each piece of a report's `info` is shown, in this order."""
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """A `Progress` that draws one bar a stage on stderr, and wipes them when done.
+
+    Without a terminal on both stdout and stderr, or when `quiet`, it draws nothing.
+    """
+    if quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield silent
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    text = [TextColumn("{task.description}", markup=False), TextColumn("{task.fields[facts]}", markup=False)]
+    columns = (SpinnerColumn(), text[0], BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text[1])
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, info: Mapping[str, Any]) -> None:
+            if stage not in tasks:
+                for task in tasks.values():
+                    bars.update(task, total=1, completed=1)
+                tasks[stage] = bars.add_task(stage, total=None, facts="")
+            done, total = info.get("done", info.get("epoch", 0)), info.get("total", info.get("epochs"))
+            bars.update(tasks[stage], completed=done, total=total, facts=facts(info))
+
+        yield report
+
+
+def facts(info: Mapping[str, Any]) -> str:
+    """The pieces of a report that are there, in the order of `FACTS`.
+
+    Example:
+        >>> facts({"loss": 1.04961, "epoch": 4, "clip_share": 0.007})
+        'epoch 4, loss 1.05, clipped 1%'
+    """
+    return ", ".join(safe(form.format(info[name])) for name, form in FACTS.items() if info.get(name) is not None)

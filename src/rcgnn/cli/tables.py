@@ -1,0 +1,69 @@
+"""The answer as text: one renderer for `fit` and `show`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rcgnn.cli.console import safe
+from rcgnn.graph import CausalGraph
+from rcgnn.health import Finding, Severity
+
+SHOWN_FINDINGS = 10
+WORST_FIRST = tuple(reversed(get_args(Severity)))
+
+
+def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], summary: Mapping[str, Any], files: Sequence[Path]) -> None:
+    """Conclusion, links, open questions, findings, files; the links are those of `graph.links()`, all of them."""
+    to.print(safe(graph.conclusion or f"Verdict: {summary.get('verdict', 'unknown')}."))
+    rows = graph.rows()
+    links = [row for row in rows if row["verdict"] == "link"]
+    if links:
+        numbers = ((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", f"{r['confidence']:.2f}") for r in links)
+        print_table(to, ("cause", "effect", "lag", "strength", "confidence"), numbers, text_columns=2)
+    print_undecided(to, [row["reason"] for row in rows if row["verdict"] == "undecided"])
+    for name, why in graph.quarantined.items():
+        to.print(safe(f"Left out: {name}: {why}"))
+    for copy, original in graph.aliases.items():
+        to.print(safe(f"Near-copy: {copy}; {original} stands for it."))
+    print_findings(to, findings)
+    to.print("\nFiles:")
+    for file in files:
+        to.print(f"  {safe(file)}")
+
+
+def print_undecided(to: Console, reasons: Sequence[str]) -> None:
+    """How many pairs are open, and why."""
+    if reasons:
+        to.print(f"\nUndecided: {len(reasons)}")
+        for reason, count in Counter(reasons).most_common():
+            to.print(f"  {count} x {safe(reason or 'no reason given')}")
+
+
+def print_findings(to: Console, findings: Sequence[Finding]) -> None:
+    """The worst first, the first `SHOWN_FINDINGS` of them."""
+    ranked = sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))
+    if ranked:
+        to.print("\nFindings:")
+    for finding in ranked[:SHOWN_FINDINGS]:
+        to.print(safe(f"  {finding.severity:<4}  {finding.code}: {finding.message} {finding.remedy}").rstrip())
+    if len(ranked) > SHOWN_FINDINGS:
+        to.print(f"  ... and {len(ranked) - SHOWN_FINDINGS} more in findings.json")
+
+
+def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> None:
+    """A table; the first columns hold text, the others numbers. Long names fold, they are never cut."""
+    table = Table(box=box.SIMPLE_HEAD if to.is_terminal else None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if number < text_columns else "right")
+    for row in rows:
+        table.add_row(*(safe(cell) for cell in row))
+    if not to.is_terminal:
+        to.print()
+    to.print(table)

@@ -1,0 +1,116 @@
+"""Array files: `.npz` archives and the origin's folder (`X.npy`, `M.npy`, `e.npy`). The truth beside them is never opened."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.data.columns import Roles
+from rcgnn.errors import TableError
+from rcgnn.series import Series, default_names
+
+_KEYS = {"values": ("values", "X"), "mask": ("mask", "M"), "names": ("names",), "regime": ("regime", "e"), "time": ("time",)}
+"""What an array means, and the names under which it is looked for."""
+
+_BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def read_npz(path: Path, roles: Roles) -> Series:
+    """A series from an archive with `values` or `X` [T, N] (or windows [W, L, N]), optional `mask`, `names`, `regime`, `time`."""
+    source = str(path)
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise TableError(f"{source}: not an .npz archive; write it with numpy.savez.")
+            found = {what: next((key for key in keys if key in archive.files), None) for what, keys in _KEYS.items()}
+            if found["values"] is None:
+                raise TableError(f"{source}: no array 'values' or 'X' in the archive, only {archive.files}; name the readings 'values'.")
+            parts = {what: archive[key] for what, key in found.items() if key is not None}
+    except TableError:
+        raise
+    except _BROKEN as error:
+        raise TableError(f"{source}: cannot be read as an .npz archive of plain arrays ({error}).") from error
+    return from_arrays(parts, roles, source)
+
+
+def is_origin_folder(folder: Path) -> bool:
+    """True for a folder with an `X.npy`."""
+    return (folder / "X.npy").is_file()
+
+
+def read_origin_folder(folder: Path, roles: Roles) -> Series:
+    """A series from `X.npy` [T, N] or [W, L, N], `M.npy` (1 = observed) and `e.npy` (regime per row or window)."""
+    files = {"values": "X.npy", "mask": "M.npy", "regime": "e.npy"}
+    parts = {}
+    for what, name in files.items():
+        if (folder / name).is_file():
+            try:
+                parts[what] = np.load(folder / name, allow_pickle=False)
+            except _BROKEN as error:
+                raise TableError(f"{folder / name}: cannot be read as a plain NumPy array ({error}).") from error
+    return from_arrays(parts, roles, str(folder))
+
+
+def from_arrays(parts: Mapping[str, NDArray], roles: Roles, source: str) -> Series:
+    """A series from `values` [T, N] or [W, L, N] and what belongs to it; every window is a recording of its own.
+
+    Raises:
+        TableError: not numbers, or shapes that disagree.
+    """
+    values = _numeric(parts["values"], "values", source)
+    if values.ndim not in (2, 3) or 0 in values.shape:
+        raise TableError(f"{source}: readings must be [rows, sensors] or [windows, rows, sensors] and not empty, got shape {values.shape}.")
+    mask = np.isfinite(values)
+    if "mask" in parts:
+        given = _numeric(parts["mask"], "mask", source)
+        if given.shape != values.shape:
+            raise TableError(f"{source}: the mask has shape {given.shape}, the readings {values.shape}; they must agree.")
+        mask &= given > 0.5
+    for marker in roles.na:
+        try:
+            mask &= values != float(marker)
+        except ValueError as error:
+            raise TableError(f"{source}: --na {marker!r} is not a number, but the readings are.") from error
+    sensors = values.shape[-1]
+    recording = np.repeat(np.arange(values.shape[0]), values.shape[1]) if values.ndim == 3 else np.zeros(len(values), np.int64)
+    regime, labels = _regime(parts, values.shape, source)
+    names = _names(parts, sensors, source)
+    time = _numeric(parts["time"], "time", source).reshape(-1) if "time" in parts else None
+    if not mask.any():
+        raise TableError(f"{source}: no cell of the {sensors} sensors holds a reading; check the array and its mask.")
+    return Series(values.reshape(-1, sensors), mask.reshape(-1, sensors), names, time, regime, recording, labels, source)
+
+
+def _numeric(array: NDArray, what: str, source: str) -> NDArray[np.float64]:
+    if array.dtype.kind not in "fiub":
+        raise TableError(f"{source}: {what} must be numbers, got an array of {array.dtype}.")
+    return np.asarray(array, np.float64)
+
+
+def _names(parts: Mapping[str, NDArray], sensors: int, source: str) -> tuple[str, ...]:
+    if "names" not in parts:
+        return default_names(sensors)
+    names = tuple(str(name).strip() for name in np.asarray(parts["names"]).reshape(-1).tolist())
+    if "" in names:
+        raise TableError(f"{source}: sensor {names.index('') + 1} has no name; give one name per column.")
+    return names
+
+
+def _regime(parts: Mapping[str, NDArray], shape: tuple[int, ...], source: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    if "regime" not in parts:
+        return np.zeros(0, np.int64), ("0",)
+    rows = int(np.prod(shape[:-1]))
+    given = np.asarray(parts["regime"]).reshape(-1)
+    if len(shape) == 3 and given.size == shape[0]:
+        given = np.repeat(given, shape[1])
+    if given.size != rows:
+        raise TableError(f"{source}: the regime has {given.size} entries for {rows} rows; give one per row or per window.")
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        raise TableError(f"{source}: the regime of row {int(np.flatnonzero(~np.isfinite(given))[0]) + 1} is missing; every row needs one.")
+    labels, index = np.unique(given, return_inverse=True)
+    return index.astype(np.int64), tuple(f"{label:g}" if given.dtype.kind == "f" else str(label) for label in labels.tolist())

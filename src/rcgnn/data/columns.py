@@ -1,0 +1,329 @@
+"""Named columns of any table (text, parquet, frame) -> `Series`: which is time, which is the regime, which are sensors.
+
+Cells arrive as Arrow arrays, so that a text file, a parquet file and a data frame are judged by the same rules.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rcgnn.data.clock import all_clock, to_seconds
+from rcgnn.errors import TableError
+from rcgnn.series import FloatArray, IntArray, Series
+
+MISSING = ("", "nan", "-nan", "+nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>")
+"""Cells that mean `not observed`, whatever their case; `na` adds the user's own markers."""
+
+TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "index", "row", "unnamed: 0", "__index_level_0__")
+"""A first column of numbers with such a name that rises in every row is the time, not a sensor."""
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
+
+
+def row_number(row: int) -> str:
+    """How tables without lines name a row; 1 is the first."""
+    return f"row {row + 1}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of one table before anybody decided what they are.
+
+    Attributes:
+        names: column names as found.
+        arrays: one Arrow array per column, all of one length.
+        source: the file, for messages.
+        locate: where row r (0 is the first) is found, for messages: "line 7".
+        decimal: "." or ","; only text tables have another than ".".
+        padded: nameless empty columns and empty last rows are padding, as spreadsheets leave it, and dropped.
+        dashes: how messages call an option: "--time" for files, "time=" for frames.
+    """
+
+    names: tuple[str, ...]
+    arrays: tuple[Any, ...]
+    source: str
+    locate: Callable[[int], str] = row_number
+    decimal: str = "."
+    padded: bool = False
+    dashes: bool = True
+
+    def option(self, name: str, value: object = None) -> str:
+        """`--time 'day'` or `time='day'`."""
+        given = "" if value is None else f" {value!r}" if self.dashes else f"={value!r}"
+        return f"--{name}{given}" if self.dashes else f"{name}{given}"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the user said about the columns."""
+
+    time: str | None = None
+    regime: str | None = None
+    na: Sequence[str] = field(default=())
+
+
+def assemble(table: Columns, roles: Roles) -> Series:
+    """The series that the columns hold.
+
+    Raises:
+        TableError: a name is missing, repeated or unknown; a cell is not a number; time does not rise; no reading at all.
+    """
+    table = _without_empty_tail(table)
+    _check_names(table)
+    arrays = {name: decode(array) for name, array in zip(table.names, table.arrays, strict=True)}
+    times = _time_columns(table, arrays, roles)
+    stamps = _stamps(table, arrays, times) if times else None
+    regime, labels = _regime(table, arrays, roles) if roles.regime else (np.zeros(0, np.int64), ("0",))
+    sensors = [name for name in table.names if name not in times and name != roles.regime]
+    if not sensors:
+        raise TableError(f"{table.source}: no column is left for a sensor; the table has only {list(table.names)}.")
+    values = np.column_stack([_sensor(table, name, arrays[name], roles) for name in sensors])
+    if not np.isfinite(values).any():
+        raise TableError(
+            f"{table.source}: no cell of the {len(sensors)} columns holds a reading; check the file and the missing-value marker."
+        )
+    return Series(values, np.isfinite(values), tuple(sensors), stamps, regime, regime_names=labels, source=table.source)
+
+
+def decode(array: Any) -> Any:
+    """The array with dictionary encoding undone and text trimmed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array, kind = pc.cast(array, kind.value_type), kind.value_type
+    return pc.utf8_trim_whitespace(pc.cast(array, pa.string())) if is_text(array) else array
+
+
+def is_text(array: Any) -> bool:
+    """True when the cells are text of any Arrow kind."""
+    import pyarrow as pa
+
+    kind = array.type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_temporal(array: Any) -> bool:
+    """True when the cells are stamps, dates or durations."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_temporal(array.type))
+
+
+def blank(array: Any, na: Sequence[str]) -> Any:
+    """Text cells with every missing marker turned into null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    missing = pc.is_in(pc.utf8_lower(array), value_set=pa.array([*MISSING, *(marker.strip().lower() for marker in na)]))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), array)
+
+
+def numbers(array: Any, na: Sequence[str], decimal: str = ".") -> tuple[FloatArray, int | None]:
+    """Cells as float64 with NaN where missing, and the first row that is not a number (None when all are)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if is_text(array):
+        cells = pc.replace_substring(blank(array, na), "\u2212", "-")  # a typographic minus
+        if decimal == ",":
+            cells = pc.replace_substring(cells, ",", ".")
+        values, bad = _parsed(pc.replace_substring_regex(cells, r"^\+", ""))
+    elif pa.types.is_boolean(array.type):
+        values, bad = _floats(pc.cast(array, pa.uint8())), None
+    elif pa.types.is_null(array.type):
+        values, bad = np.full(len(array), np.nan), None
+    elif pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+        values, bad = _floats(array), None
+    else:
+        return np.full(len(array), np.nan), 0
+    for marker in na:
+        if re.match(NUMBER, marker.strip()):
+            values[values == float(marker)] = np.nan
+    return values, bad
+
+
+def _floats(array: Any) -> FloatArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.array(cells, dtype=np.float64)
+
+
+def _parsed(cells: Any) -> tuple[FloatArray, int | None]:
+    """Text without missing markers as numbers; true/false columns count as 1/0."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return _floats(cells), None
+    except pa.ArrowInvalid:
+        lower = pc.utf8_lower(cells)
+        if pc.all(pc.is_in(lower, value_set=pa.array(["true", "false", None]))).as_py():
+            return _floats(pc.if_else(pc.equal(lower, "true"), "1", pc.if_else(pc.is_null(lower), lower, "0"))), None
+        odd = pc.invert(pc.fill_null(pc.match_substring_regex(cells, NUMBER), True)).to_numpy(zero_copy_only=False)
+        if odd.any():
+            return np.full(len(cells), np.nan), int(np.argmax(odd))
+        return np.array([np.nan if cell is None else float(cell) for cell in cells.to_pylist()]), None
+
+
+def _without_empty_tail(table: Columns) -> Columns:
+    """Drops nameless empty columns at the right and empty rows at the bottom, as spreadsheets leave them."""
+    names = tuple(str(name).strip() for name in table.names)
+    filled = [_filled(array) for array in table.arrays]
+    width = len(names)
+    while table.padded and width and not names[width - 1] and not filled[width - 1].any():
+        width -= 1
+    some = np.logical_or.reduce(filled[:width]) if width else np.zeros(0, bool)
+    rows = len(some) if not table.padded else int(np.flatnonzero(some)[-1]) + 1 if some.any() else 0
+    if not rows:
+        raise TableError(f"{table.source}: the table has {width} named columns and no row of readings; expected at least one row.")
+    return replace(table, names=names[:width], arrays=tuple(array.slice(0, rows) for array in table.arrays[:width]))
+
+
+def _filled(array: Any) -> Any:
+    import pyarrow.compute as pc
+
+    present = pc.is_valid(array)
+    if is_text(array):
+        present = pc.and_(present, pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(array), ""), False))
+    return present.to_numpy(zero_copy_only=False)
+
+
+def _check_names(table: Columns) -> None:
+    for place, name in enumerate(table.names, start=1):
+        if not name:
+            hint = " (a row index? save the table without it)" if place == 1 else ""
+            raise TableError(f"{table.source}: column {place} has no name{hint}; name it in the header or remove it.")
+        if table.names.index(name) != place - 1:
+            first = table.names.index(name) + 1
+            raise TableError(f"{table.source}: columns {first} and {place} are both called {name!r}; rename one of them.")
+
+
+def _known(table: Columns, name: str, option: str) -> str:
+    if name in table.names:
+        return name
+    near = difflib.get_close_matches(name, table.names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(table.names[:12])}."
+    raise TableError(f"{table.source}: there is no column {name!r} for {table.option(option)}; {hint}")
+
+
+def _time_columns(table: Columns, arrays: dict[str, Any], roles: Roles) -> list[str]:
+    """Names of the columns that make the time: none, one, or a date and the clock beside it."""
+    first = table.names[0]
+    if roles.time is not None:
+        chosen = _known(table, roles.time, "time")
+    elif first == roles.regime:
+        return []
+    elif _dates(arrays[first]) or _counter(table, arrays[first], roles):
+        chosen = first
+    else:
+        return []
+    place = table.names.index(chosen) + 1
+    beside = table.names[place] if place < len(table.names) else None
+    paired = beside is not None and beside != roles.regime and is_text(arrays[chosen]) and is_text(arrays[beside])
+    if paired and beside is not None and _dates(arrays[chosen]) and all_clock(blank(arrays[beside], ())):
+        return [chosen, beside]
+    return [chosen]
+
+
+def _dates(array: Any) -> bool:
+    """True when most cells of a column are dates (one broken date must be reported as a broken date)."""
+    if is_temporal(array):
+        return True
+    if not is_text(array) or numbers(array, (), ".")[1] is None or numbers(array, (), ",")[1] is None:
+        return False
+    seconds, _ = to_seconds(blank(array, ()).to_pylist())
+    return bool(np.isfinite(seconds).mean() > 0.5)
+
+
+def _counter(table: Columns, array: Any, roles: Roles) -> bool:
+    if table.names[0].lower() not in TIME_NAMES:
+        return False
+    values, bad = numbers(array, roles.na, table.decimal)
+    return bad is None and bool(np.isfinite(values).all() and (np.diff(values) > 0).all()) and len(table.names) > 1
+
+
+def _stamps(table: Columns, arrays: dict[str, Any], names: list[str]) -> FloatArray:
+    """Time in seconds, rising."""
+    array, name = arrays[names[0]], " and ".join(names)
+    if len(names) == 2:
+        import pyarrow.compute as pc
+
+        array = pc.binary_join_element_wise(blank(array, ()), blank(arrays[names[1]], ()), " ")
+    seconds = _seconds(table, array)
+    lost = np.flatnonzero(~np.isfinite(seconds))
+    if lost.size:
+        got = array[int(lost[0])].as_py()
+        raise TableError(
+            f"{table.source}: {table.locate(int(lost[0]))} has no usable time in column {name!r}: expected a number or a date such as "
+            f"2024-01-31 18:00:00, got {got!r}. Correct the cell or remove the row."
+        )
+    back = np.flatnonzero(np.diff(seconds) <= 0)
+    if back.size:
+        row = int(back[0])
+        raise TableError(
+            f"{table.source}: time does not rise from {table.locate(row)} ({array[row].as_py()}) to {table.locate(row + 1)} "
+            f"({array[row + 1].as_py()}); sort the table by {name!r} and drop repeated stamps."
+        )
+    return seconds
+
+
+def _seconds(table: Columns, array: Any) -> FloatArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if is_temporal(array):
+        kind = array.type
+        if pa.types.is_date(kind):
+            array = pc.cast(array, pa.timestamp("s"))
+        micro = pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us")
+        return _floats(pc.cast(pc.cast(array, micro, safe=False), pa.int64())) / 1e6
+    values, bad = numbers(array, (), table.decimal)
+    return values if bad is None or not is_text(array) else to_seconds(blank(array, ()).to_pylist())[0]
+
+
+def _regime(table: Columns, arrays: dict[str, Any], roles: Roles) -> tuple[IntArray, tuple[str, ...]]:
+    """Index of every row's regime, and the labels in numeric or alphabetic order."""
+    name = _known(table, roles.regime or "", "regime")
+    array = arrays[name]
+    cells = blank(array, roles.na).to_pylist() if is_text(array) else array.to_pylist()
+    empty = next((row for row, cell in enumerate(cells) if cell is None or (isinstance(cell, float) and np.isnan(cell))), None)
+    if empty is not None:
+        raise TableError(f"{table.source}: {table.locate(empty)} has no regime in column {name!r}; every row needs one.")
+    kinds = set(cells)
+    labels = sorted(kinds) if not is_text(array) else sorted(kinds, key=_numeric_first)
+    place = {label: index for index, label in enumerate(labels)}
+    return np.array([place[cell] for cell in cells], np.int64), tuple(_label(label) for label in labels)
+
+
+def _numeric_first(label: str) -> tuple[bool, float, str]:
+    number = bool(re.match(NUMBER, label))
+    return not number, float(label) if number else 0.0, label
+
+
+def _label(label: object) -> str:
+    return f"{label:g}" if isinstance(label, float) else str(label)
+
+
+def _sensor(table: Columns, name: str, array: Any, roles: Roles) -> FloatArray:
+    values, bad = numbers(array, roles.na, table.decimal)
+    if bad is None:
+        return values
+    cell = array[bad].as_py()
+    if _dates(array):
+        remedy = f"It holds dates: name it with {table.option('time', name)}, or remove it."
+    else:
+        marker = f"{cell!r} means a missing value, " + (f"say --na {str(cell)!r}" if table.dashes else "make it None")
+        remedy = f"Remove the column, name it with {table.option('regime', name)}, or, if {marker}."
+    if bad == 0 and table.padded:
+        remedy += " If the line holds units, remove the line."
+    raise TableError(f"{table.source}: column {name!r} must hold numbers, but {table.locate(bad)} holds {cell!r}. {remedy}")

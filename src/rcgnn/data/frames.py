@@ -1,0 +1,121 @@
+"""Frames and arrays of Python -> `Series`: pandas, polars (anything narwhals knows), NumPy, or a list of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rcgnn.data.arrays import from_arrays
+from rcgnn.data.columns import Columns, Roles, assemble
+from rcgnn.errors import TableError
+from rcgnn.series import Series, concatenate, default_names
+
+_EXPECTED = "a pandas or polars frame, a NumPy array [rows, sensors], a Series, or a list of those"
+
+
+def to_series(data: Any, *, time: str | None = None, regime: str | None = None, names: Sequence[str] | None = None) -> Series:
+    """What a Python user has in hand, as a series.
+
+    Args:
+        data: a pandas or polars frame, an array [T, N] (or windows [W, L, N]), a `Series` (returned as it is), or a list of
+            those (several recordings of one system).
+        time: column that holds the time; the DatetimeIndex of a pandas frame is taken without being named.
+        regime: column that holds the operating mode.
+        names: sensor names of an array; the names of a frame are its own.
+
+    Raises:
+        TableError: not a table of numbers; the message names the column.
+
+    Example:
+        >>> to_series(np.eye(3), names=["a", "b", "c"]).names
+        ('a', 'b', 'c')
+    """
+    if isinstance(data, Series):
+        return data
+    roles = Roles(time, regime)
+    if isinstance(data, list | tuple) and any(_is_table(part) for part in data):
+        parts = [to_series(part, time=time, regime=regime, names=names) for part in data]
+        numbered = [replace(part, source=f"recording {number}") for number, part in enumerate(parts, start=1)]
+        return replace(concatenate(numbered), source=f"{len(parts)} recordings")
+    if _is_frame(data):
+        return _frame(data, roles, names)
+    return _array(data, roles, names)
+
+
+def _is_table(data: Any) -> bool:
+    return isinstance(data, Series | np.ndarray) or _is_frame(data)
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(type(data), "columns")  # asked of the type: a lazy frame would have to be resolved
+
+
+def _array(data: Any, roles: Roles, names: Sequence[str] | None) -> Series:
+    try:
+        values = np.ma.filled(np.ma.asarray(data, dtype=np.float64), np.nan) if np.ma.isMaskedArray(data) else np.asarray(data, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TableError(f"data: expected {_EXPECTED}; got {type(data).__name__}, which is not an array of numbers ({error}).") from error
+    if values.ndim not in (2, 3):
+        raise TableError(f"data: expected {_EXPECTED}; got an array of {values.ndim} dimension(s).")
+    named = tuple(str(name) for name in names) if names is not None else default_names(values.shape[-1])
+    if len(named) != values.shape[-1]:
+        raise TableError(f"data: {len(named)} names for {values.shape[-1]} columns; give one name per column.")
+    if roles.time is None and roles.regime is None:
+        return from_arrays({"values": values, "names": np.array(named)}, roles, "array")
+    if values.ndim == 3:
+        raise TableError("data: time and regime columns need an array [rows, columns]; windows [windows, rows, sensors] have none.")
+    import pyarrow as pa
+
+    return assemble(Columns(named, tuple(pa.array(column) for column in values.T), "array", dashes=False), roles)
+
+
+def _frame(data: Any, roles: Roles, names: Sequence[str] | None) -> Series:
+    import narwhals as nw
+
+    if names is not None:
+        raise TableError("data: a frame brings its own column names; rename its columns instead of passing names.")
+    if hasattr(data, "index"):
+        twice = data.columns[data.columns.duplicated()]
+        if len(twice):
+            raise TableError(f"frame: two columns are both called {str(twice[0])!r}; rename one of them.")
+    try:
+        frame = nw.from_native(data)
+        eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    except (TypeError, ValueError) as error:
+        raise TableError(f"data: expected {_EXPECTED}; got {type(data).__name__} ({error}).") from error
+    labels = [str(label) for label in eager.columns]
+    columns = [(label, _arrow(eager[:, place], label)) for place, label in enumerate(labels)]
+    index = _datetime_index(data)
+    if index is not None and roles.time is None:
+        name = next(name for name in ("time", "index", "the index of the frame") if name not in labels)
+        columns.insert(0, (name, index))
+        roles = replace(roles, time=name)
+    found = tuple(label for label, _ in columns), tuple(array for _, array in columns)
+    return assemble(Columns(*found, "frame", dashes=False), roles)
+
+
+def _arrow(column: Any, label: str) -> Any:
+    """One column as an Arrow array."""
+    import pyarrow as pa
+
+    try:
+        try:
+            array = column.to_arrow()
+        except pa.ArrowException:
+            array = pa.array(np.asarray(column.to_numpy(), np.float64))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise TableError(f"frame: column {label!r} must hold numbers, got cells of several kinds ({error}); convert it.") from error
+    return array
+
+
+def _datetime_index(data: Any) -> Any:
+    """The DatetimeIndex of a pandas frame as an Arrow array; None for other frames."""
+    index = getattr(data, "index", None)
+    if type(index).__name__ not in ("DatetimeIndex", "TimedeltaIndex"):
+        return None
+    import pyarrow as pa
+
+    return pa.array(index)

@@ -1,0 +1,103 @@
+"""Which cells are stuck, sentinels or spikes: one pass, used by the report and by the cleaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.data import quality_rules as rule
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+
+KEPT, STUCK, SENTINEL, SPIKE = 0, 1, 2, 3
+CODE_NAMES = {STUCK: "stuck", SENTINEL: "sentinel", SPIKE: "spike"}
+ZERO_INFLATED = 0.2
+"""A sensor is event-like when one value starts more than this share of its runs (and the value is no quantisation step among many)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Suspect cells of a series, and why.
+
+    Attributes:
+        codes: [T, N] int8: 0 kept, 1 stuck, 2 sentinel, 3 spike.
+        stuck_share: [N] share of readings in stuck runs; 0 where the rule is off.
+        sentinels: [N] value or None.
+        steps: [N] quantisation step or None.
+        outlier_share: [N] share of readings that are spikes without a flank.
+        outlier_bursts: [N] share of those spikes that have another one beside them.
+        event_like: [N] spiky, zero-inflated or bursty by nature.
+    """
+
+    codes: NDArray[np.int8]
+    stuck_share: FloatArray
+    sentinels: tuple[float | None, ...]
+    steps: tuple[float | None, ...]
+    outlier_share: FloatArray
+    outlier_bursts: FloatArray
+    event_like: BoolArray
+
+    def cleaned(self, values: FloatArray) -> FloatArray:
+        """A copy of the values [T, N] with NaN in every marked cell."""
+        return np.where(self.codes == KEPT, values, np.nan)
+
+
+def segment_number(series: Series) -> IntArray:
+    """[T] number of the segment that each row belongs to."""
+    number = np.zeros(len(series.values), np.int64)
+    number[[segment.start for segment in series.segments()[1:]]] = 1
+    return np.cumsum(number)
+
+
+def unit_size(series: Series) -> tuple[FloatArray, FloatArray]:
+    """Readings [T, N] divided by a power of two per sensor [N], exactly, so that no rule can overflow; NaN where not observed."""
+    largest = np.abs(np.where(series.mask, series.values, 0.0)).max(axis=0)
+    unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
+    return np.where(series.mask, series.values, np.nan) / unit, unit
+
+
+def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float | None, ...]:
+    return tuple(None if value is None else float(value * size) for value, size in zip(values, unit, strict=True))
+
+
+def mark(series: Series, *, everything: bool = False) -> Marks:
+    """Suspect cells; with `everything` also below the shares from which a rule speaks, and for event-like sensors."""
+    segment = segment_number(series)
+    x, unit = unit_size(series)
+    codes = np.zeros(x.shape, np.int8)
+    sentinels = tuple(rule.sentinel(column) for column in x.T)
+    for j, value in enumerate(sentinels):
+        codes[x[:, j] == value, j] = SENTINEL if value is not None else KEPT
+    x[codes != KEPT] = np.nan
+    found = [rule.Stuck.of(column, segment) for column in x.T]
+    moving = np.array([np.unique(column[np.isfinite(column)]).size > 1 for column in x.T])
+    share = np.array([0.0 if s.by_nature or not alive else s.share for s, alive in zip(found, moving, strict=True)])
+    for j, s in enumerate(found):
+        if moving[j] and ((share[j] > rule.STUCK_SHARE) or (everything and s.share > 0)):
+            codes[s.cells, j] = STUCK
+    x[codes != KEPT] = np.nan
+    steps = tuple(rule.quantised_step(column) for column in x.T)
+    zero_inflated = np.array([s.favourite > ZERO_INFLATED for s in found]) & moving
+    hampel = rule.Hampel.of(x, segment, series.segments(), steps)
+    faults = hampel.spikes if everything else hampel.faults & ~zero_inflated
+    codes[faults] = SPIKE
+    observed = np.maximum(series.mask.sum(axis=0), 1)
+    return Marks(
+        codes,
+        share,
+        _in_units(sentinels, unit),
+        _in_units(steps, unit),
+        faults.sum(axis=0) / observed,
+        _beside(faults, segment),
+        (hampel.spiky & moving) | zero_inflated,
+    )
+
+
+def _beside(faults: BoolArray, segment: IntArray) -> FloatArray:
+    """[N] share of faults with another one in the row before or after."""
+    pair = faults[1:] & faults[:-1] & (segment[1:] == segment[:-1])[:, None]
+    beside = np.zeros_like(faults)
+    beside[1:] |= pair
+    beside[:-1] |= pair
+    return np.asarray(beside.sum(axis=0) / np.maximum(faults.sum(axis=0), 1))

@@ -1,0 +1,146 @@
+"""`RCGNN`: the scikit-learn door. `RCGNN(max_lag=3).fit(frame).graph_`."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from rcgnn.config import Config, Section, check_name
+from rcgnn.data.frames import to_series
+from rcgnn.errors import ConfigError, TruthRefusedError
+from rcgnn.graph import CausalGraph
+from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.pipeline import Fit, OnRecord, fit_series
+from rcgnn.series import FloatArray
+
+__all__ = ["RCGNN", "Fit", "OnRecord", "fit_series"]
+
+SECTIONS = tuple(name for name, field in Config.model_fields.items() if isinstance(field.default, Section))
+TOP = ("recipe", "seed", "device")
+
+
+class RCGNN(BaseEstimator):
+    """Learns which sensor drives which, how strongly, after how long, and how sure.
+
+    Settings follow scikit-learn's rules: `RCGNN(train__lr=1e-3)`, `get_params`, `set_params(train__lr=1e-3)`, `clone`.
+    Unknown names are refused with the nearest known one.
+
+    Args:
+        max_lag: K, the longest delay looked at, in steps; the same as `data__max_lag`.
+        recipe: `auto`, or one of the origin's two recipes.
+        seed: start of every random number; the same seed gives the same answer.
+        device: `auto`, `cpu` or `cuda`.
+        settings: any other setting, as `section__name`.
+
+    Attributes:
+        graph_: the `CausalGraph`.
+        scores_: [K+1, N, N] evidence, `graph_.score`.
+        findings_: what is worth knowing about table, training and answer.
+        health_: training health, one `HealthRecord` an epoch.
+        summary_: plain facts of the run.
+        fit_: the stages' own results.
+        config_: the settings in full.
+        feature_names_in_: the sensors.
+
+    Raises:
+        ConfigError: a setting that does not exist or is out of its range.
+
+    Example:
+        >>> from rcgnn.synth import simulate
+        >>> table = simulate("linear", seed=0, rows=400, sensors=4)
+        >>> model = RCGNN(max_lag=2, select__refine="off").fit(table.series)
+        >>> model.graph_.score.shape
+        (3, 4, 4)
+    """
+
+    def __init__(self, max_lag: int = 3, recipe: str = "auto", seed: int = 1337, device: str = "auto", **settings: Any) -> None:
+        self.max_lag = max_lag
+        self.recipe = recipe
+        self.seed = seed
+        self.device = device
+        for name in settings:
+            _check(name)
+        self.settings = dict(settings)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return ["max_lag", *TOP]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - scikit-learn's signature
+        """The settings given, by name; with `deep` every setting there is, as `section__name`."""
+        named = {name: getattr(self, name) for name in self._get_param_names()}
+        if not deep:
+            return named | self.settings
+        config = self._config()
+        every = {f"{s}__{n}": v for s in SECTIONS for n, v in getattr(config, s).model_dump().items()}
+        every.pop("data__max_lag")
+        return named | every
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings by name."""
+        for name, value in params.items():
+            if name in self._get_param_names():
+                setattr(self, name, value)
+            else:
+                _check(name)
+                self.settings[name] = value
+        return self
+
+    def _config(self) -> Config:
+        raw: dict[str, Any] = {"recipe": self.recipe, "seed": self.seed, "device": self.device}
+        for name, value in self.settings.items():
+            section, _, key = name.partition("__")
+            raw.setdefault(section, {})[key] = value
+        raw.setdefault("data", {}).setdefault("max_lag", self.max_lag)
+        return Config.parse(raw, "RCGNN")
+
+    def fit(self, X: Any, y: None = None, *, progress: Progress = silent, on_record: OnRecord | None = None) -> Self:
+        """Learn the graph of a table.
+
+        Args:
+            X: a pandas or polars frame, an array [T, N], a `Series`, or a list of these: several recordings of one system.
+                NaN is a missing reading.
+            y: always None; a true graph has no place here.
+            progress: told of every stage and step.
+            on_record: called with every health record.
+
+        Raises:
+            TruthRefusedError: `y` was given.
+            TableError: the table cannot be read as sensor readings.
+        """
+        if y is not None:
+            raise TruthRefusedError("fit: y must be None; a true graph belongs to rcgnn.evaluate, after fitting.")
+        config = self._config()
+        series = to_series(X)
+        self.fit_ = fit_series(series, config, progress=progress, on_record=on_record)
+        self.config_ = config
+        self.graph_: CausalGraph = self.fit_.graph
+        self.scores_: FloatArray = self.graph_.score
+        self.findings_: list[Finding] = self.fit_.findings
+        self.health_: list[HealthRecord] = self.fit_.records
+        self.summary_: dict[str, Any] = self.fit_.summary
+        self.feature_names_in_ = np.array(series.names, dtype=object)
+        self.n_features_in_ = len(series.names)
+        return self
+
+    def edges(self) -> pd.DataFrame:
+        """`graph_.edges()`.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if not hasattr(self, "graph_"):
+            raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+        return self.graph_.edges()
+
+
+def _check(name: str) -> None:
+    """Is there such a setting?"""
+    section, separator, key = name.partition("__")
+    if not separator:
+        raise ConfigError(f"RCGNN: unknown setting {name!r}; write section__name, for example train__lr. Sections: {', '.join(SECTIONS)}.")
+    check_name([section, key], f"RCGNN: {name}")

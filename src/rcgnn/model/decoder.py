@@ -1,0 +1,128 @@
+"""The forecast: a sensor's own past, plus messages along links. There is no other way from one sensor to another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rcgnn.config import ModelConfig
+from rcgnn.model.encoders import SensorLinear
+
+CHANNELS = 2
+"""Linear messages that meet in the target's update network, so that products of two sources can be learnt."""
+KNOTS = 33
+"""Points at which a message is tabulated."""
+SPAN = 4.0
+"""Knots reach from -SPAN to SPAN robust standard deviations; beyond, a message goes on straight."""
+
+
+def lagged(x: Tensor, max_lag: int) -> Tensor:
+    """[N, B, L] -> [N, B, L-K, K+1]: entry k of row t (t = K..L-1) is x at t-k."""
+    return x.unfold(2, max_lag + 1, 1).flip(-1)
+
+
+class SelfHistory(nn.Module):
+    """Own past, always allowed: sum_k a_k s(t-k) + MLP(s(t-1..t-K), own context), own parameters per sensor."""
+
+    def __init__(self, sensors: int, max_lag: int, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.linear = SensorLinear(sensors, max_lag, 1)
+        with torch.no_grad():
+            self.linear.weight[:, 0, 0] = 0.5
+        self.inner = SensorLinear(sensors, max_lag + config.latent, config.hidden, generator)
+        self.outer = SensorLinear(sensors, config.hidden, 1)
+
+    def forward(self, past: Tensor, context: Tensor) -> Tensor:
+        """[N, B, M, K] own lags and [N, B, M, D] context -> [N, B, M]."""
+        bent = self.outer(torch.relu(self.inner(torch.cat([past, context], dim=-1))))
+        return (self.linear(past) + bent).squeeze(-1)
+
+
+class MessageFunction(nn.Module):
+    """f_e(s), one scalar function per link from one shared network, centred and of unit size.
+
+    f_e(s) = (g_e(s) - E g_e) / sd(g_e), g_e(s) = alpha_e s + sum_h v_h tanh(z_eh(s)), where z is a layer conditioned on
+    c_e = [embedding of i, embedding of j, embedding of k]: z_e(s) = tanh(s A c_e + B c_e) W. The network is evaluated at
+    KNOTS points of s and drawn linearly between and beyond them, so a message costs a table look-up however wide the
+    network. Mean and sd are taken under s ~ N(0, 1): functions of the parameters alone, so normalising opens no path
+    between sensors nor between rows, and the weight that multiplies f_e is identified. v starts at zero: f_e(s) = s.
+    """
+
+    knots: Tensor
+    mass: Tensor
+
+    def __init__(self, sensors: int, edges: Tensor, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        lags = int(edges[0].max()) + 1 if edges.shape[1] else 1
+        width, wide = config.hidden, 3 * config.embed
+        self.sensor = nn.Parameter(torch.randn(sensors, config.embed, generator=generator))
+        self.lag = nn.Parameter(torch.randn(lags, config.embed, generator=generator))
+        self.slope = nn.Parameter(torch.randn(wide, width, generator=generator) / wide**0.5)
+        self.shift = nn.Parameter(torch.randn(wide, width, generator=generator) / wide**0.5)
+        self.mix = nn.Parameter(torch.randn(width, width, generator=generator) / width**0.5)
+        self.height = nn.Parameter(torch.zeros(width))
+        self.straight = nn.Parameter(torch.ones(edges.shape[1]))
+        knots = torch.linspace(-SPAN, SPAN, KNOTS)
+        mass = torch.exp(-0.5 * knots.square())
+        self.register_buffer("knots", knots, persistent=False)
+        self.register_buffer("mass", mass / mass.sum(), persistent=False)
+
+    def table(self, edges: Tensor) -> Tensor:
+        """[E, KNOTS] every message at the knots, mean 0 and mean square 1 under `mass`."""
+        lag, i, j = edges
+        condition = torch.cat([self.sensor[i], self.sensor[j], self.lag[lag]], dim=-1)
+        slope, shift = condition @ self.slope, condition @ self.shift
+        first = torch.tanh(self.knots[None, :, None] * slope[:, None, :] + shift[:, None, :])
+        raw = self.straight[:, None] * self.knots + torch.tanh(first @ self.mix) @ self.height
+        centred = raw - (raw @ self.mass)[:, None]
+        return centred / torch.sqrt(centred.square() @ self.mass + 1e-12)[:, None]
+
+    def forward(self, source: Tensor, edges: Tensor) -> Tensor:
+        """[E, M] source signals -> [E, M] messages."""
+        table = self.table(edges)
+        place = (source + SPAN) * ((KNOTS - 1) / (2 * SPAN))
+        cell = place.detach().floor().clamp(0, KNOTS - 2)
+        left = cell.long()
+        low, rise = table.gather(1, left), torch.diff(table).gather(1, left)
+        return torch.addcmul(low, rise, place - cell)
+
+
+class MessagePassing(nn.Module):
+    """sum_e w_e f_e(s_i(t-k)) into each target j, plus the target's update on what arrived.
+
+    update_j = U_j(m, own) - U_j(0, own), m = sum_e w_e p_e s_i(t-k) in CHANNELS channels with |p_e| = 1: nothing arrives,
+    nothing changes, exactly. U starts at zero, so the first forecast is linear in the sources.
+    """
+
+    def __init__(self, edges: Tensor, sizes: tuple[int, int], config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        sensors, self.max_lag = sizes
+        self.message = MessageFunction(sensors, edges, config, generator)
+        self.channel = nn.Parameter(torch.randn(edges.shape[1], CHANNELS, generator=generator))
+        self.arrive = SensorLinear(sensors, CHANNELS, config.hidden, generator)
+        self.own = SensorLinear(sensors, self.max_lag, config.hidden, generator)
+        self.out = SensorLinear(sensors, config.hidden, 1)
+
+    def forward(self, lags: Tensor, weights: Tensor, edges: Tensor) -> Tensor:
+        """Influence of the other sensors.
+
+        Args:
+            lags: [N, B, M, K+1] signal at t-k.
+            weights: [B, E] weight of each link in each window.
+            edges: [3, E] the links (k, i, j).
+
+        Returns:
+            [N, B, M], exactly zero for a target whose links all weigh zero.
+        """
+        lag, source, target = edges
+        sensors, batch, rows, _ = lags.shape
+        signal = lags.permute(3, 0, 1, 2)[lag, source]
+        scale = weights.T[:, :, None]
+        message = self.message(signal.flatten(1), edges).view_as(signal) * scale
+        direct = lags.new_zeros(sensors, batch, rows).index_add(0, target, message)
+        unit = torch.nn.functional.normalize(self.channel, dim=-1)
+        arriving = (signal * scale)[..., None] * unit[:, None, None, :]
+        arrived = lags.new_zeros(sensors, batch, rows, CHANNELS).index_add(0, target, arriving)
+        own = self.own(lags[..., 1:])
+        change = torch.relu(own + self.arrive.linear(arrived)) - torch.relu(own)
+        return direct + self.out.linear(change).squeeze(-1)

@@ -1,0 +1,220 @@
+"""The way of the data, top to bottom: table -> quality -> cleaning -> signal -> screen -> network -> verdict -> graph."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcgnn.answer import Decision, assemble, undecidable
+from rcgnn.config import Config
+from rcgnn.data.cleaning import Cleaned, clean
+from rcgnn.data.marks import segment_number
+from rcgnn.data.process_rules import noise_share
+from rcgnn.data.quality import QualityReport, inspect
+from rcgnn.data.scaling import Scaler, ranges
+from rcgnn.data.windows import split_blocks
+from rcgnn.diagnosis import diagnose
+from rcgnn.graph import CausalGraph
+from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.numerics import rng
+from rcgnn.screen.structural import Screened, screen, sparse_support
+from rcgnn.series import BoolArray, Series
+from rcgnn.signal.draws import Signal, infer
+from rcgnn.signal.statespace import Readings
+
+if TYPE_CHECKING:
+    from rcgnn.refine import Refined
+
+OnRecord = Callable[[HealthRecord], None]
+LEAST_SENSORS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The table as the learning stages see it.
+
+    Attributes:
+        report: what was wrong with the readings.
+        cleaned: all sensors, cleaned, in sensor units.
+        active: sensors that take part, as indices into the table.
+        scaled: the active sensors, scaled.
+        held: [T] True = held out for validation.
+        scaler: units of the active sensors.
+    """
+
+    report: QualityReport
+    cleaned: Cleaned
+    active: NDArray[np.int64]
+    scaled: Series
+    held: BoolArray
+    scaler: Scaler
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The answer of one fit and everything it rests on.
+
+    Attributes:
+        graph: the links.
+        findings: what is worth knowing about table, training and answer.
+        records: training health, one an epoch.
+        summary: plain facts: seconds by stage, ranges before and after, basis, what the network gained.
+        state: network weights by name.
+        scaler: how readings were scaled.
+        quality: the data-quality report; None for the origin's recipes.
+        prepared, signal, screened, refined: the stages' own results; None where a stage did not run.
+    """
+
+    graph: CausalGraph
+    findings: list[Finding]
+    records: list[HealthRecord]
+    summary: dict[str, Any]
+    state: dict[str, NDArray]
+    scaler: Mapping[str, Any]
+    quality: QualityReport | None = None
+    prepared: Prepared | None = None
+    signal: Signal | None = None
+    screened: Screened | None = None
+    refined: Refined | None = None
+
+
+@dataclass(eq=False)
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, progress: Progress) -> Iterator[None]:
+        progress(name, {})
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - began, 3)
+
+
+def fit_series(series: Series, config: Config, *, progress: Progress = silent, on_record: OnRecord | None = None) -> Fit:
+    """The causal graph of one table. Sees no truth: there is no parameter for it.
+
+    Args:
+        series: the readings, in sensor units.
+        config: all settings; the recipe decides between our way and the origin's.
+        progress: told of every stage and step.
+        on_record: called with every health record as it is made.
+    """
+    if config.recipe != "auto":
+        return _origin(series, config, progress, on_record)
+    clock = _Clock()
+    with clock.stage("inspect", progress):
+        report = inspect(series, min_observed=config.data.min_observed)
+    with clock.stage("clean", progress):
+        cleaned = clean(series, report, config.data.clean)
+        prepared = prepare(series, report, cleaned, config)
+    facts = {"seconds": clock.seconds, "ranges": _ranges(series, prepared)}
+    findings = [*report.findings, *cleaned.findings]
+    if len(prepared.active) < LEAST_SENSORS:
+        graph = undecidable(series.names, config.data.max_lag, report)
+        return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
+    with clock.stage("smooth", progress):
+        signal, keep = _signal(prepared, config, progress)
+    with clock.stage("screen", progress):
+        screened = screen(
+            signal.draws, keep, prepared.scaled.segments(), max_lag=config.data.max_lag, config=config.screen, progress=progress
+        )
+    refined = None
+    if config.select.refine != "off" and _long_enough(prepared, config):
+        with clock.stage("train", progress):
+            refined = _refine(prepared, screened, config, progress, on_record)
+    with clock.stage("decide", progress):
+        decision = Decision.of(screened, prepared.scaled, config)
+        graph = assemble(series.names, prepared.active, report, decision)
+    records = refined.records if refined else []
+    findings += [*decision.findings, *diagnose(records, config)]
+    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined)
+    return Fit(
+        graph,
+        findings,
+        records,
+        facts,
+        refined.state if refined else {},
+        prepared.scaler.to_dict(),
+        report,
+        prepared,
+        signal,
+        screened,
+        refined,
+    )
+
+
+def prepare(series: Series, report: QualityReport, cleaned: Cleaned, config: Config) -> Prepared:
+    """Leave out what cannot take part, hold out blocks, scale by the training rows."""
+    out = {*report.quarantined, *report.aliases}
+    active = np.array([i for i, name in enumerate(series.names) if name not in out], np.int64)
+    held = split_blocks(series, config.data.valid_share, config.data.valid_blocks)
+    if not len(active):
+        return Prepared(report, cleaned, active, series, held, Scaler.fit(series, ~held))
+    taking_part = cleaned.series.sensors(active.tolist())
+    scaler = Scaler.fit(taking_part, ~held) if config.data.scale else Scaler(np.zeros(len(active)), np.ones(len(active)), taking_part.names)
+    return Prepared(report, cleaned, active, scaler.transform(taking_part), held, scaler)
+
+
+def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
+    scaled = prepared.scaled
+    readings = Readings(scaled.values, scaled.mask, scaled.segments())
+    noise = noise_share(scaled.values, segment_number(scaled))
+    draw = rng(config.seed, "signal")
+    signal = infer(readings, noise, config=config.signal, support=sparse_support, rng=draw, progress=progress)
+    return signal, scaled.mask & ~signal.gated
+
+
+def _long_enough(prepared: Prepared, config: Config) -> bool:
+    """A window must fit into a training run and into a held-out one."""
+    need = max(config.data.window, config.data.max_lag + 2)
+    runs = [s.stop - s.start for s in prepared.scaled.rows(~prepared.held).segments()]
+    return max(runs, default=0) >= need and bool(prepared.held.sum() >= need)
+
+
+def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Refined:
+    from rcgnn.refine import refine
+
+    return refine(prepared.scaled, prepared.held, screened, config, progress=progress, on_record=on_record)
+
+
+def _trained(refined: Refined | None) -> dict[str, Any]:
+    if refined is None:
+        return {}
+    facts: dict[str, Any] = {"stopped": refined.stopped, "candidates": int(refined.candidates.any(axis=0).sum())}
+    last = refined.records[-1] if refined.records else None
+    if last is not None:
+        facts["gain_over_self"] = last.gain_over_self
+    if refined.failed:
+        facts["verdict"] = f"refinement failed: {refined.failed}"
+    return facts
+
+
+def _ranges(series: Series, prepared: Prepared) -> dict[str, list[list[float | None]]]:
+    """Lowest and highest reading of every sensor before cleaning and scaling, and after."""
+    after = {name: (low, high) for name, low, high in ranges(prepared.scaled)} if len(prepared.active) else {}
+    return {name: [_finite(low, high), _finite(*after[name]) if name in after else [None, None]] for name, low, high in ranges(series)}
+
+
+def _finite(*numbers: float) -> list[float | None]:
+    return [float(x) if np.isfinite(x) else None for x in numbers]
+
+
+def _origin(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
+    from rcgnn.origin.fit import fit_origin
+
+    def report(epoch: Any) -> None:
+        if on_record is not None:
+            on_record(epoch.record)
+
+    began = time.perf_counter()
+    done = fit_origin(series, config, progress=progress, on_epoch=report)
+    seconds = {"train": round(time.perf_counter() - began, 3)}
+    state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}
+    findings: Sequence[Finding] = diagnose(done.records, config)
+    return Fit(done.graph, list(findings), done.records, {"seconds": seconds, "origin": done.summary}, state, {})

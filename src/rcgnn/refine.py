@@ -1,0 +1,116 @@
+"""The neural stage: train `CausalNet` on the screen's candidates and ask held-out blocks what each link is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rcgnn.config import Config
+from rcgnn.data.windows import Windows
+from rcgnn.health import HealthRecord, Progress
+from rcgnn.model.network import CausalNet
+from rcgnn.numerics import generator
+from rcgnn.screen.structural import Screened
+from rcgnn.select.gain import held_out_gain
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.train.trainer import train
+
+CANDIDATES_PER_LINK = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What the network says.
+
+    Attributes:
+        records: one health record an epoch.
+        gain: [N, N] held-out gain of every candidate pair.
+        stderr: [N, N] its standard error.
+        candidates: [K+1, N, N] links the network had.
+        weights: [R, K+1, N, N] their weights.
+        state: network weights by name.
+        failed: why the network was given up, or None.
+        stopped: why training ended.
+    """
+
+    records: list[HealthRecord]
+    gain: FloatArray
+    stderr: FloatArray
+    candidates: BoolArray
+    weights: FloatArray
+    state: dict[str, NDArray]
+    failed: str | None
+    stopped: str
+
+
+def refine(
+    scaled: Series,
+    held: BoolArray,
+    screened: Screened,
+    config: Config,
+    *,
+    progress: Progress,
+    on_record: Callable[[HealthRecord], None] | None,
+) -> Refined:
+    """Train the network and evaluate its links.
+
+    Args:
+        scaled: cleaned, scaled readings.
+        held: [T] True = held out.
+        screened: the screen's answer; its candidates are the network's links.
+        config: all settings.
+        progress: told of every epoch.
+        on_record: called with every health record.
+    """
+    max_lag = config.data.max_lag
+    length = max(config.data.window, max_lag + 2)
+    stride = config.data.stride
+    fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held, held))
+    candidates = choose(screened)
+    network = CausalNet(
+        scaled.shape[1],
+        config.model,
+        torch.from_numpy(candidates),
+        order=torch.from_numpy(lag0_order(screened)),
+        regimes=len(scaled.regime_names),
+        generator=generator(config.seed, "network"),
+    ).to(device_of(config.device))
+    done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record)
+    gain, stderr = held_out_gain(network, valid)
+    state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
+    return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped)
+
+
+def choose(screened: Screened) -> BoolArray:
+    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, `CANDIDATES_PER_LINK` times as many plus one a sensor."""
+    chosen = screened.evidence.chosen
+    sensors = chosen.shape[1]
+    most = CANDIDATES_PER_LINK * int(chosen.sum()) + sensors
+    profile = np.where(chosen, np.inf, screened.evidence.profile)
+    profile[:, np.arange(sensors), np.arange(sensors)] = -np.inf
+    profile[0][~_allowed_lag0(screened)] = -np.inf
+    best = np.argsort(-profile, axis=None, kind="stable")[:most]
+    candidates = np.zeros(chosen.shape, bool)
+    candidates.flat[best] = np.isfinite(profile.flat[best]) | chosen.flat[best]
+    return candidates
+
+
+def lag0_order(screened: Screened) -> IntArray:
+    """[N] sensors so that every lag-0 cause comes before its effects."""
+    sorter = TopologicalSorter({j: sorted(parents) for j, parents in enumerate(screened.ordered.parents)})
+    return np.array(list(sorter.static_order()), np.int64)
+
+
+def _allowed_lag0(screened: Screened) -> BoolArray:
+    place = np.argsort(lag0_order(screened))
+    return np.asarray(place[:, None] < place[None, :])
+
+
+def device_of(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

@@ -1,0 +1,350 @@
+"""`RunDir`: the files of one run, each whole or absent.
+
+A run writes `config.yaml` first, one line of `health.jsonl` an epoch, and its answer last; `summary.json` is the very last
+file, so a folder that has it is complete. Equal runs write equal bytes, apart from the seconds in `summary.json` and
+`health.jsonl`. Reading a run needs neither torch nor the table it came from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from rcgnn.config import Config
+from rcgnn.errors import ConfigError, InputError, RunDirError
+from rcgnn.graph import UNDECIDED, CausalGraph
+from rcgnn.health import Finding, HealthRecord
+from rcgnn.series import Series
+
+SCHEMA_VERSION = 1
+_ANSWER = ("graph.json", "edges.csv", "scores.npz", "findings.json", "model.safetensors", "summary.json")
+FILES = ("config.yaml", *_ANSWER, "report.html", "health.jsonl")
+"""Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
+MARKER = "health.jsonl"
+"""Made first and removed last: a folder that holds it is a run of ours."""
+EDGE_COLUMNS = ("cause", "effect", "lag", "strength", "confidence", "verdict")
+PACKAGES = ("numpy", "scipy", "torch", "pandas", "pydantic", "safetensors")
+VERDICTS = ("links found", "no links found", "undecidable", "refinement failed")
+"""The whole run in two words; `refinement failed` may be followed by ': ' and the rule."""
+
+
+class Answer(Protocol):
+    """What a finished fit hands over.
+
+    Attributes:
+        graph: the links.
+        findings: what is worth knowing about table and run.
+        summary: plain facts of the run; `seconds` by stage, and `verdict` where the default rule does not hold.
+        state: weights of the network by name; empty where none was trained.
+        scaler: how readings were scaled.
+    """
+
+    @property
+    def graph(self) -> CausalGraph: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    @property
+    def summary(self) -> Mapping[str, Any]: ...
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]: ...
+    @property
+    def scaler(self) -> Mapping[str, Any]: ...
+
+
+class RunDir:
+    """The folder of one run: made by `RunDir(path)`, read through `RunDir.open(path)`.
+
+    Every file but `health.jsonl` is written beside its place, synced and renamed; `health.jsonl` grows by whole lines.
+
+    Args:
+        path: folder to make; parents are made too. An empty folder is taken as it is.
+        overwrite: replace the run that is in the folder. Files that no run writes stay; a folder with other people's
+            files and no run is refused all the same.
+
+    Raises:
+        RunDirError: the folder is not empty, is no folder, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = RunDir(Path(folder) / "run")
+        ...     run.write_graph(CausalGraph.empty(("pump", "flow"), max_lag=1))
+        ...     RunDir.open(run.path).graph().names
+        ('pump', 'flow')
+    """
+
+    path: Path
+
+    def __init__(self, path: Path | str, *, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        with _explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            present = {entry.name for entry in self.path.iterdir()}
+            if present and not overwrite:
+                raise RunDirError(
+                    f"{self.path}: the folder is not empty; choose another --out, or give --overwrite to replace the run in it."
+                )
+            if present and MARKER not in present:
+                raise RunDirError(
+                    f"{self.path}: the folder holds files but no run of rcgnn, so nothing was replaced; choose another --out."
+                )
+            for name in FILES:
+                (self.path / name).unlink(missing_ok=True)
+        self._write(MARKER, b"")
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDir:
+        """The run in an existing folder, for reading.
+
+        Raises:
+            RunDirError: there is no such folder, or no run in it.
+        """
+        run = cls.__new__(cls)
+        run.path = Path(path)
+        if not run.path.is_dir():
+            raise RunDirError(f"{run.path}: there is no such run folder; `rcgnn fit TABLE --out {run.path}` makes one.")
+        if not any((run.path / name).exists() for name in (MARKER, "graph.json", "summary.json")):
+            raise RunDirError(f"{run.path}: the folder holds no run of rcgnn; give the folder that was named after --out.")
+        return run
+
+    def files(self) -> list[Path]:
+        """The files of this run that exist, in the order of `FILES`."""
+        return [self.path / name for name in FILES if (self.path / name).is_file()]
+
+    def write_config(self, config: Config) -> None:
+        """`config.yaml`: every setting of the run; `Config.load` gives it back."""
+        self._write("config.yaml", _utf8(config.to_yaml()))
+
+    def append(self, record: HealthRecord) -> None:
+        """One more line of `health.jsonl`, on disk when this returns."""
+        line = _utf8(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False) + "\n")
+        with _explained(self.path / MARKER), (self.path / MARKER).open("ab", buffering=0) as file:
+            file.write(line)
+
+    def write_answer(self, answer: Answer, series: Series, config: Config) -> None:
+        """Every file of a finished fit, `summary.json` last; `model.safetensors` only where a network was trained."""
+        self.write_graph(answer.graph)
+        self._write("findings.json", _json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
+        if answer.state:
+            from safetensors.numpy import save
+
+            self._write("model.safetensors", save({name: np.asarray(answer.state[name], order="C") for name in sorted(answer.state)}))
+        self._write("summary.json", _json(summarise(answer, series, config)))
+
+    def write_graph(self, graph: CausalGraph) -> None:
+        """`graph.json`, `edges.csv` and `scores.npz`: three views of one object."""
+        self._write("graph.json", _utf8(graph.to_json() + "\n"))
+        self._write("edges.csv", _edges_csv(graph))
+        self._write("scores.npz", _npz(graph))
+
+    def config(self) -> Config:
+        """The settings of the run."""
+        self._read("config.yaml")
+        try:
+            return Config.load(self.path / "config.yaml")
+        except ConfigError as error:
+            raise RunDirError(f"{error} Run `rcgnn fit` again.") from error
+
+    def graph(self) -> CausalGraph:
+        """The graph, from `graph.json`."""
+        try:
+            return CausalGraph.from_json(self._text("graph.json"))
+        except RunDirError:
+            raise
+        except InputError as error:
+            raise RunDirError(f"{self.path}: {error} Run `rcgnn fit` again.") from error
+
+    def records(self) -> list[HealthRecord]:
+        """The health record, one entry an epoch. A last line that a killed run left half written is passed over."""
+        lines = self._text(MARKER).split("\n")
+        records = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                records += [HealthRecord.from_line(line)] if line.strip() else []
+            except ValidationError as error:
+                if number < len(lines):
+                    raise self._damaged(MARKER, f"line {number} is not a health record") from error
+        return records
+
+    def findings(self) -> list[Finding]:
+        """The findings, from `findings.json`."""
+        try:
+            return [Finding.model_validate(entry) for entry in self._object("findings.json")["findings"]]
+        except (KeyError, TypeError, ValidationError) as error:
+            raise self._damaged("findings.json", "it holds no list of findings") from error
+
+    def summary(self) -> dict[str, Any]:
+        """The facts of the run, from `summary.json`."""
+        return self._object("summary.json")
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Weights of the network by name; empty where none was trained."""
+        if not (self.path / "model.safetensors").exists():
+            return {}
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return dict(load(self._read("model.safetensors")))
+        except SafetensorError as error:
+            raise self._damaged("model.safetensors", str(error)) from error
+
+    def _object(self, name: str) -> dict[str, Any]:
+        try:
+            raw = json.loads(self._text(name))
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from error
+        if not isinstance(raw, dict) or not isinstance(raw.get("schema_version"), int):
+            raise self._damaged(name, "it holds no schema_version")
+        if raw["schema_version"] > SCHEMA_VERSION:
+            raise RunDirError(f"{self.path / name}: written by a newer rcgnn (schema {raw['schema_version']}); update this one to read it.")
+        return raw
+
+    def _text(self, name: str) -> str:
+        try:
+            return self._read(name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, "it is not UTF-8 text") from error
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError as error:
+            raise RunDirError(f"{self.path}: {name} is missing, so the run did not finish; run `rcgnn fit` again.") from error
+        except OSError as error:
+            raise RunDirError(f"{self.path / name}: cannot be read ({error.strerror}).") from error
+
+    def _damaged(self, name: str, why: str) -> RunDirError:
+        return RunDirError(f"{self.path / name}: damaged, {why}. Run `rcgnn fit` again.")
+
+    def _write(self, name: str, content: bytes) -> None:
+        """The whole file or none of it: written beside its place, synced, renamed."""
+        draft = self.path / f".{name}.{os.getpid()}.tmp"
+        with _explained(self.path / name):
+            try:
+                with draft.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(self.path / name)
+            finally:
+                with contextlib.suppress(OSError):
+                    draft.unlink(missing_ok=True)
+
+
+def summarise(answer: Answer, series: Series, config: Config) -> dict[str, Any]:
+    """The content of `summary.json`: the answer in figures, and what is needed to have it again.
+
+    Facts that the fit itself states (`answer.summary`) stand beside these; on a common name these win, except `verdict`,
+    which otherwise is `undecidable` where every pair that takes part is open.
+    """
+    graph = answer.graph
+    taking_part = len(graph.names) - len({*graph.quarantined, *graph.aliases})
+    all_open = (graph.verdict == UNDECIDED).any(axis=0).sum() == taking_part * (taking_part - 1)
+    otherwise = VERDICTS[2] if all_open else VERDICTS[1]
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": answer.summary.get("verdict") or (VERDICTS[0] if graph.links() else otherwise),
+        "conclusion": graph.conclusion,
+        "links": len(graph.links()),
+        "undecided": len(graph.undecided()),
+        "table": series.source,
+        "rows": series.shape[0],
+        "sensors": series.shape[1],
+        "data_digest": digest(series),
+        "recipe": config.recipe,
+        "seed": config.seed,
+        "version": version("rcgnn"),
+        "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "seconds": answer.summary.get("seconds", {}),
+        "scaler": answer.scaler,
+    }
+    return facts | {name: answer.summary[name] for name in sorted(answer.summary) if name not in facts}
+
+
+def digest(series: Series) -> str:
+    """sha256 of what was read: the values [T, N] as little-endian float64, NaN where not observed, then the mask as bytes.
+
+    Example:
+        >>> digest(Series.of([[1.0, 2.0]]))[:8]
+        '...'
+    """
+    sha = hashlib.sha256()
+    sha.update(np.where(series.mask, series.values, np.nan).astype("<f8").tobytes())
+    sha.update(series.mask.astype(np.uint8).tobytes())
+    return sha.hexdigest()
+
+
+def _edges_csv(graph: CausalGraph) -> bytes:
+    text = io.StringIO()
+    table = csv.DictWriter(text, EDGE_COLUMNS, extrasaction="ignore", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    table.writeheader()
+    table.writerows(graph.rows())
+    return _utf8(text.getvalue())
+
+
+def _npz(graph: CausalGraph) -> bytes:
+    """What `np.savez` writes, dated 1980 as `ZipInfo` is by itself: no time of day in it."""
+    arrays = {
+        "names": np.array(graph.names, dtype=np.str_),
+        "score": graph.score,
+        "verdict": graph.verdict,
+        "strength": graph.strength,
+        "confidence": graph.confidence,
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.external_attr = 0o644 << 16
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+    return content.getvalue()
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return _utf8(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def _utf8(text: str) -> bytes:
+    """UTF-8; half of a surrogate pair, which UTF-8 cannot hold, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, text, lists and dicts only; a number that is not finite is absent, and absent is null."""
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Any:
+    """Any refusal of the file system, as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise RunDirError(f"{path}: cannot be written ({error.strerror or error}); free some space, or choose another --out.") from error

@@ -1,0 +1,217 @@
+"""One guarded step, top to bottom:
+
+forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box? -> prox.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from rcgnn.config import TrainConfig
+from rcgnn.health import AuxHealth
+from rcgnn.losses.reconstruction import recon_per_sensor
+from rcgnn.losses.terms import TERMS, compute
+from rcgnn.model.network import CausalNet
+from rcgnn.model.output import ModelOutput, NetworkInput
+from rcgnn.train.balance import DATA, Balancer
+from rcgnn.train.certificate import forecast_bound
+from rcgnn.train.guard import Action, Guard, first_bad, out_of_box
+from rcgnn.train.proximal import proximal_step
+from rcgnn.train.schedule import Schedule
+
+BETAS = (0.9, 0.99)
+"""With these one AdamW update is at most 2.35 lr whatever the gradient; with (.9, .999) it is 7.27 lr."""
+WEIGHT_FLOOR = 0.05
+"""Root mean square below which a group's weights have no scale of their own to compare a step with."""
+
+
+@dataclass
+class EpochLog:
+    """What the steps of one epoch leave behind for the health record."""
+
+    losses: list[float] = field(default_factory=list)
+    components: dict[str, float] = field(default_factory=dict)
+    norms: list[float] = field(default_factory=list)
+    clipped: int = 0
+    taken: int = 0
+    level: float | None = None
+    ratios: list[list[float]] = field(default_factory=list)
+    aux: dict[str, AuxHealth] = field(default_factory=dict)
+    group_grad: dict[str, float] = field(default_factory=dict)
+    forecast_share: float | None = None
+    accepted_max: float = 0.0
+    nonfinite: int = 0
+    first_bad: str | None = None
+
+
+@dataclass
+class Controls:
+    """What decides about a step: all mutable state of training besides network and optimiser."""
+
+    guard: Guard
+    schedule: Schedule
+    balancer: Balancer
+
+    def state_dict(self) -> dict[str, Any]:
+        """The three parts' numbers."""
+        return {"guard": self.guard.state_dict(), "schedule": self.schedule.state_dict(), "balancer": self.balancer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.guard.load_state_dict(state["guard"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.balancer.load_state_dict(state["balancer"])
+
+
+class Stepper:
+    """Takes steps on some of the network's parameters.
+
+    Args:
+        network: trained in place.
+        groups: parameters by part; only these move.
+        controls: what decides about a step.
+        config: learning rate and weight decay.
+        names: sensor names, for messages.
+        closed: True to train with every link closed (the self baseline).
+    """
+
+    def __init__(
+        self,
+        network: CausalNet,
+        groups: Mapping[str, Sequence[nn.Parameter]],
+        controls: Controls,
+        config: TrainConfig,
+        names: Sequence[str],
+        *,
+        closed: bool = False,
+    ) -> None:
+        self.network, self.names = network, names
+        self.guard, self.schedule, self.balancer = controls.guard, controls.schedule, controls.balancer
+        self.groups = {name: list(members) for name, members in groups.items() if members}
+        self.parameters = [p for members in self.groups.values() for p in members]
+        moving = {id(p) for p in self.parameters}
+        self.named = [(name, p) for name, p in network.named_parameters() if id(p) in moving]
+        self.sizes = [sum(p.numel() for p in members) for members in self.groups.values()]
+        self.optimizer = AdamW(self.parameters, lr=config.lr, betas=BETAS, weight_decay=config.weight_decay)
+        self.closed = torch.zeros_like(network.structure.base) if closed else None
+        self.log = EpochLog()
+
+    def take(self, batch: NetworkInput) -> Action:
+        """One step on one batch; anything but `accept` and `readmit` left network and optimiser as they were.
+
+        `rollback` and `stop` ask the caller to bring the last good state back.
+        """
+        self.schedule.apply(self.optimizer)
+        self.schedule.step()
+        output = self.network(batch, self.closed)
+        terms = (
+            compute(output, batch, self.network) if self.balancer.wants_all() else {DATA: TERMS[DATA].value(output, batch, self.network)}
+        )
+        if (where := bad_term(terms)) is not None:
+            return self._nonfinite(f"loss.{where}{self._of_sensor(output, batch)}")
+        gradient = self.balancer.gradient(terms, self.parameters, output.prediction)
+        norm = float(gradient.double().norm())
+        if not math.isfinite(norm):
+            return self._nonfinite(self._bad_gradient(gradient))
+        self.log.norms.append(norm)
+        level = self.guard.level()
+        action = self.guard.judge(norm)
+        if action not in ("accept", "readmit"):
+            return action
+        if action == "readmit":
+            self.schedule.cut(0.5)
+            self.schedule.apply(self.optimizer)
+        self._observe(terms, output, batch, gradient, norm)
+        if level is not None and norm > level:
+            gradient = gradient * (level / norm)
+            self.log.clipped += 1
+        before = self._flat()
+        self._step(gradient)
+        if (where := out_of_box(self.named)) is not None:
+            self._note(f"parameter.{where}")
+            return self.guard.left_the_box()
+        if self.closed is None and self.balancer.proximal:
+            proximal_step(self.network.structure, self.optimizer, self.balancer.threshold)
+        self.log.ratios.append(self._ratios(before))
+        return action
+
+    def take_log(self) -> EpochLog:
+        """What happened since the last call."""
+        log, self.log = self.log, EpochLog()
+        log.level = self.guard.level()
+        return log
+
+    def _step(self, gradient: Tensor) -> None:
+        for parameter, part in zip(self.parameters, torch.split(gradient, [p.numel() for p in self.parameters]), strict=True):
+            parameter.grad = part.view_as(parameter)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _observe(self, terms: Mapping[str, Tensor], output: ModelOutput, batch: NetworkInput, gradient: Tensor, norm: float) -> None:
+        """Numbers for the record: the loss at every step, the costlier ones at the first step of an epoch."""
+        log = self.log
+        log.taken += 1
+        log.accepted_max = max(log.accepted_max, norm)
+        log.losses.append(float(recon_per_sensor(output, batch).detach().nanmean()))
+        if self.balancer.forecast_grad is not None:
+            share = self.balancer.forecast_grad / max(forecast_bound(batch, self.network.max_lag), 1e-30)
+            log.forecast_share = max(log.forecast_share or 0.0, share)
+        if log.taken > 1:
+            return
+        log.components = {name: float(term.detach()) for name, term in terms.items()}
+        log.aux = self.balancer.report(terms, self.parameters)
+        parts = torch.split(gradient, self.sizes)
+        log.group_grad = {name: float(part.abs().mean()) for name, part in zip(self.groups, parts, strict=True)}
+
+    def _flat(self) -> Tensor:
+        return torch.cat([p.detach().flatten() for p in self.parameters])
+
+    def _ratios(self, before: Tensor) -> list[float]:
+        moved = (self._flat() - before).split(self.sizes)
+        floors = [WEIGHT_FLOOR * math.sqrt(size) for size in self.sizes]
+        norms = torch.stack(
+            [torch.stack([step.norm(), weight.norm()]) for step, weight in zip(moved, torch.split(before, self.sizes), strict=True)]
+        )
+        return [step / max(weight, floor) for (step, weight), floor in zip(norms.tolist(), floors, strict=True)]
+
+    def _nonfinite(self, where: str) -> Action:
+        self._note(where)
+        return self.guard.nonfinite()
+
+    def _note(self, where: str) -> None:
+        self.log.nonfinite += 1
+        self.log.first_bad = self.log.first_bad or where
+
+    def _bad_gradient(self, gradient: Tensor) -> str:
+        parts = torch.split(gradient, [p.numel() for p in self.parameters])
+        of = {id(p): part.view_as(p) for p, part in zip(self.parameters, parts, strict=True)}
+        where = first_bad((name, of[id(p)]) for name, p in self.named)
+        if where is None:
+            return "gradient"
+        bad = next(of[id(p)] for name, p in self.named if name == where)
+        per_sensor = bad.dim() > 1 and len(bad) == len(self.names)
+        return f"gradient.{where}" + (self._name(torch.isfinite(bad.flatten(1)).all(1)) if per_sensor else "")
+
+    def _of_sensor(self, output: ModelOutput, batch: NetworkInput) -> str:
+        """The sensor with an unreadable cell, else the one whose loss is bad although it was observed, as `[name]`."""
+        losses = recon_per_sensor(output, batch).detach()
+        absent = ~batch.mask[:, self.network.max_lag :].any(1).any(0)
+        return self._name((torch.isfinite(batch.values) | ~batch.mask).all(1).all(0)) or self._name(torch.isfinite(losses) | absent)
+
+    def _name(self, fine: Tensor) -> str:
+        bad = (~fine).nonzero().flatten().tolist()
+        return f"[{self.names[bad[0]]}]" if bad else ""
+
+
+def bad_term(terms: Mapping[str, Tensor]) -> str | None:
+    """Name of the first loss term that is not finite; one look when all are."""
+    if bool(torch.isfinite(torch.stack([term.detach() for term in terms.values()])).all()):
+        return None
+    return first_bad(terms.items())

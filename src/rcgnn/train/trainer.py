@@ -1,0 +1,289 @@
+"""The trainer: first every sensor from its own past, then the links; one health record an epoch.
+
+The loop reads top to bottom. What can go wrong inside a step is `train.step` and `train.guard`; what is judged over
+epochs is `diagnosis`, and what is done about it `train.remedies`. Nothing here can see a true graph.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rcgnn.config import Config
+from rcgnn.data.windows import Windows
+from rcgnn.diagnosis import bypass, diagnose
+from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.model.network import CausalNet
+from rcgnn.numerics import generator
+from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
+from rcgnn.train.certificate import parameter_certificate
+from rcgnn.train.held_out import HeldOut, evaluate
+from rcgnn.train.null_threshold import null_threshold
+from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, update_ratios
+from rcgnn.train.remedies import treat
+from rcgnn.train.stopping import Stopping
+from rcgnn.train.training import Training, pick_device, snapshot
+
+FloatArray = NDArray[np.float64]
+
+SELF_EPOCHS, SELF_PATIENCE = 20, 4
+"""Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
+CERTIFY_EVERY = 10
+"""Epochs between two measurements of the certificate."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What training leaves behind; the network itself is in its best state.
+
+    Attributes:
+        records: one health record an epoch.
+        weights: [R, K+1, N, N] float64 link weights of the best state, `[r, k, i, j]`.
+        gain: [N] held-out loss that the links save each sensor (nats of its log error), against the better of the self
+            baseline and this network with its links closed; 0 where nothing was held out.
+        failed: None, or "refinement failed: <rule>": the caller answers with the screen's graph.
+        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it.
+        best_epoch: epoch of the best state; 0 when no epoch could be judged.
+        state: network weights of the best state by name, for `save_checkpoint`.
+    """
+
+    records: list[HealthRecord]
+    weights: FloatArray
+    gain: FloatArray
+    failed: str | None
+    stopped: str
+    best_epoch: int
+    state: dict[str, Tensor] = field(repr=False)
+
+
+@dataclass
+class Judge:
+    """Held-out blocks and everything that is decided by them."""
+
+    blocks: list[Batches]
+    baseline: HeldOut | None
+    stopping: Stopping
+    best: dict[str, Tensor] | None = None
+    best_held_out: HeldOut | None = None
+    last_train: float = 0.0
+
+
+def train(  # noqa: PLR0913 - what a run needs, then how it reports
+    network: CausalNet,
+    train: Windows,
+    valid: Windows,
+    config: Config,
+    *,
+    names: Sequence[str],
+    progress: Progress = silent,
+    on_record: Callable[[HealthRecord], None] | None = None,
+) -> TrainResult:
+    """Train the network on `train`, judge it on the held-out blocks of `valid`.
+
+    1. Every sensor from its own past, links closed: the self baseline, and residuals for the sparsity threshold.
+    2. All parameters, links open, sparsity by a proximal step, until held-out loss and graph stand still.
+
+    Args:
+        network: changed in place, left in its best state on the CPU.
+        train: training windows, in the order of time.
+        valid: held-out windows; neighbouring ones form a block. May be empty: then nothing stops early.
+        config: the run's settings; the same seed gives the same records (times aside) and weights.
+        names: N sensor names.
+        progress: told about every epoch.
+        on_record: given every health record as soon as it is complete.
+
+    Returns:
+        Always an answer: a run that cannot be saved says so in `failed` and leaves the last good weights.
+    """
+    device = pick_device(config.device)
+    network.to(device)
+    data, blocks = Batches.of(train, device), Batches.of(valid, device).blocks(config.data.valid_blocks)
+    alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
+    judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
+    training = Training(network, data, config, names, "links", config.train.epochs)
+    records: list[HealthRecord] = []
+    if alone.failed is not None or len(data) == 0:
+        training.fail(alone.controls.guard.last_rule or "no training window")
+        return _result(training, judge, records)
+    if training.controls.balancer.proximal:
+        null = null_threshold(network, data, generator(config.seed, "null-threshold"))
+        training.controls.balancer.threshold = config.losses.sparse * null
+    for epoch in range(1, config.train.epochs + 1):
+        began = time.perf_counter()
+        if epoch % CERTIFY_EVERY == 1:
+            certify(training, epoch)
+        training.epoch(epoch)
+        last = epoch == config.train.epochs or training.stopped is not None
+        held_out = hold_out(training, judge, epoch) if epoch % config.train.eval_every == 0 or last else None
+        record = make_record(training, judge, held_out, epoch, names)
+        record = record.model_copy(update=_timing(record, time.perf_counter() - began))
+        record = record.model_copy(update={"diagnoses": _findings(training, records, record)})
+        records.append(record)
+        if on_record is not None:
+            on_record(record)
+        progress("train", _news(record, config.train.epochs))
+        if training.stopped is not None:
+            break
+    return _result(training, judge, records)
+
+
+def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) -> HeldOut | None:
+    """Phase 1: own histories and encoders, every link closed, under the same guard, until the held-out loss stands still.
+
+    Returns:
+        The held-out evaluation of the best state, in which the network is left; None where nothing is held out.
+    """
+    stopping, best, found = Stopping(SELF_PATIENCE), None, None
+    for epoch in range(1, training.epochs + 1):
+        training.epoch(epoch)
+        log = training.stepper.take_log()
+        progress(
+            "train",
+            {"message": "own histories", "done": epoch, "total": training.epochs, **({"loss": log.losses[-1]} if log.losses else {})},
+        )
+        if training.failed is not None:
+            break
+        now = _finite(evaluate(training.network, blocks))
+        if now is None:
+            continue
+        still = stopping.update(epoch, now.closed_blocks, np.zeros(1, np.bool_))
+        if stopping.is_best(epoch):
+            best, found = training.state(), now
+        if still:
+            break
+    if best is not None:
+        training.restore(best)
+    return found
+
+
+def certify(training: Training, epoch: int) -> None:
+    """Measure the certificate on one batch and hand it to the guard; only a hierarchy has one."""
+    if not training.controls.balancer.proximal or len(training.data) == 0:
+        return
+    seed = training.config.seed
+    size = min(training.batch, len(training.data))
+    index = torch.randperm(len(training.data), generator=generator(seed, "certificate-batch", epoch))[:size].to(training.data.values.device)
+    hidden = hide(training.data.mask[index], HIDDEN_SHARE, generator(seed, "certificate-hidden", epoch))
+    batch = training.data.take(index, hidden)
+    bound = parameter_certificate(training.network, batch, training.stepper.parameters, generator(seed, "certificate", epoch))
+    training.controls.guard.certificate = bound if np.isfinite(bound) and bound > 0 else None
+
+
+def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
+    """Evaluate, remember the best state, decide about stopping; a loss that is not finite brings the last good state back."""
+    found = evaluate(training.network, judge.blocks)
+    if found is None:
+        return None
+    if not found.finite:
+        guard = training.controls.guard
+        if guard.left_the_box() == "rollback":
+            training.roll_back()
+        else:
+            training.fail(guard.last_rule)
+        return None
+    training.controls.schedule.evaluated(float(found.blocks.mean()))
+    still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
+    if judge.stopping.is_best(epoch):
+        judge.best, judge.best_held_out = snapshot(training.network), found
+    if still:
+        training.stop("patience")
+    return found
+
+
+def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoch: int, names: Sequence[str]) -> HealthRecord:
+    """Everything one epoch says about itself; see docs/health-log.md."""
+    controls, log = training.controls, training.stepper.take_log()
+    loss = loss_health(log, held_out, judge.baseline, names, judge.last_train)
+    judge.last_train = loss.train
+    structure = training.network.structure
+    threshold = controls.balancer.threshold if controls.balancer.proximal else None
+    gap = None if held_out is None else float(held_out.closed_blocks.mean() - held_out.blocks.mean())
+    return HealthRecord(
+        epoch=epoch,
+        step=training.steps,
+        lr=controls.schedule.lr,
+        seed=training.config.seed,
+        loss=loss,
+        gain_over_self=None if loss.val is None or loss.self_baseline is None else loss.self_baseline - loss.val,
+        ablation_gap=gap,
+        aux=log.aux,
+        grad=grad_health(log, controls.guard.certificate),
+        update_ratio=update_ratios(log, list(training.stepper.groups)),
+        guard=controls.guard.take_counts(),
+        graph=graph_health(structure, threshold, None if held_out is None else judge.stopping.overlap),
+        data={
+            "observed_share": training.data.observed_share,
+            "hidden_share": HIDDEN_SHARE,
+            "windows": float(len(training.data)),
+            "quarantined": float(training.quarantine.count(epoch)),
+            "candidates": float(structure.pairs.sum()),
+        },
+        numeric={
+            "dtype": str(structure.base.dtype).removeprefix("torch."),
+            "param_absmax": max(float(p.detach().abs().max()) for p in training.stepper.parameters if p.numel()),
+            "group_grad": log.group_grad,
+            "accepted_max": log.accepted_max,
+            "forecast_share": log.forecast_share,
+        },
+    )
+
+
+def _timing(record: HealthRecord, seconds: float) -> dict[str, object]:
+    taken = record.guard.accepted + record.guard.skipped_spike + record.guard.skipped_nonfinite
+    resource = {"steps_per_s": taken / max(seconds, 1e-9)}
+    peak = resident_mb()
+    return {"wall_s": seconds, "resource": resource if peak is None else {**resource, "rss_mb": peak}}
+
+
+def _findings(training: Training, records: list[HealthRecord], record: HealthRecord) -> list[Finding]:
+    """What is new in this epoch, each with what was done about it."""
+    known = [finding for earlier in records for finding in earlier.diagnoses]
+    found = [finding for finding in diagnose([*records, record], training.config) if finding not in known]
+    return [treat(training, finding) for finding in found]
+
+
+def _news(record: HealthRecord, epochs: int) -> dict[str, object]:
+    links = 0 if record.graph is None else record.graph.edges
+    return {
+        "epoch": record.epoch,
+        "epochs": epochs,
+        "loss": record.loss.train if record.loss.val is None else record.loss.val,
+        "links": links,
+        "clip_share": record.grad.clip_share,
+        "lr": record.lr,
+    }
+
+
+def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> TrainResult:
+    network = training.network
+    if judge.best is not None:
+        network.load_state_dict(judge.best)
+    best = judge.stopping.best_epoch or (len(records) if not judge.blocks else 0)
+    if training.failed is None and bypass(records[:best], training.config) is not None:
+        training.fail("BYPASS")
+    network.to("cpu")
+    sensors = network.structure.base.shape[-1]
+    return TrainResult(
+        records=records,
+        weights=network.structure.weights().detach().double().numpy(),
+        gain=np.zeros(sensors) if judge.best_held_out is None else _gain(judge.best_held_out, judge.baseline),
+        failed=training.failed,
+        stopped=training.stopped or "epochs",
+        best_epoch=best,
+        state=snapshot(network),
+    )
+
+
+def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
+    closed = best.closed_sensors if baseline is None else np.fmin(best.closed_sensors, baseline.closed_sensors)
+    return np.nan_to_num(closed - best.sensors, nan=0.0)
+
+
+def _finite(found: HeldOut | None) -> HeldOut | None:
+    return found if found is not None and found.finite else None

@@ -1,0 +1,98 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rcgnn.config import Config
+from rcgnn.train.balance import BALANCERS, combine, flat_gradient, make_balancer
+
+WORST = 1 / math.sqrt(1 + 0.3**2)
+
+
+def cosine(a, b):
+    return float(a.double() @ b.double() / (a.double().norm() * b.double().norm()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 50), st.floats(-12, 12), st.floats(-1, 1))
+def test_no_adversary_turns_the_step_by_more_than_the_bound(seed, count, size, exponent, against):
+    rng = torch.Generator().manual_seed(seed)
+    data = torch.randn(size, generator=rng)
+    common = torch.randn(size, generator=rng)
+    auxiliaries = 10.0**exponent * (common + 0.1 * torch.randn(count, size, generator=rng) + 5 * against * data)
+    combined = combine(data, auxiliaries)
+    assert cosine(combined, data) >= WORST - 1e-6
+    assert round(WORST, 3) == 0.958
+
+
+def test_the_bound_is_reached():
+    data, across = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1e9]]).repeat(5, 1)
+    assert cosine(combine(data, across), data) == pytest.approx(WORST, abs=1e-6)
+
+
+def test_small_agreeing_auxiliary_is_untouched():
+    data, agreeing = torch.tensor([1.0, 0.0]), torch.tensor([[0.05, 0.05]])
+    assert torch.allclose(combine(data, agreeing), torch.tensor([1.05, 0.05]))
+
+
+def test_opposed_auxiliary_vanishes():
+    data = torch.tensor([3.0, 4.0])
+    assert torch.allclose(combine(data, -1000 * data[None]), data)
+
+
+def test_extreme_sizes_stay_finite():
+    data = torch.full((4,), 1e-20)
+    assert torch.isfinite(combine(data, torch.full((2, 4), 3e38))).all()
+    assert torch.equal(combine(torch.zeros(4), torch.ones(2, 4)), torch.zeros(4))
+
+
+def terms_of(x):
+    return {"recon": (x**2).sum(), "sparse": x.abs().sum(), "disen": 100 * x[0], "acyclic": torch.zeros(()), "invariance": -(x**2).sum()}
+
+
+def test_fixed_is_the_weighted_sum():
+    config = Config.parse(
+        {"losses": {"recon": 10, "sparse": 0.5, "disen": 0.01, "acyclic": 1, "invariance": 0}, "train": {"balance": "fixed"}}
+    )
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    balancer = make_balancer(config)
+    assert torch.allclose(balancer.gradient(terms_of(x), [x]), torch.tensor([20.0 + 0.5 + 1.0, -40.0 - 0.5]))
+    assert float(balancer.total(terms_of(x)).detach()) == pytest.approx(50 + 1.5 + 1)
+    assert not balancer.proximal
+
+
+def test_hierarchy_leaves_sparsity_to_the_prox_and_obeys_zero_weights():
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    quiet = make_balancer(Config.parse({"losses": {"disen": 0, "invariance": 0, "acyclic": 0, "sparse": 100}}))
+    assert torch.equal(quiet.gradient(terms_of(x), [x]), 2 * x.detach())
+    loud = make_balancer(Config())
+    assert cosine(loud.gradient(terms_of(x), [x]), 2 * x.detach()) >= WORST - 1e-6
+    assert loud.proximal
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_report_gives_raw_sizes_and_signs(name):
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    report = make_balancer(Config.parse({"losses": {"disen": 1, "invariance": 1}, "train": {"balance": name}})).report(terms_of(x), [x])
+    assert report["invariance"].cos_data == pytest.approx(-1)
+    assert report["invariance"].share == pytest.approx(1)
+    assert report["disen"].grad_norm == pytest.approx(100)
+    assert report["acyclic"].grad_norm == 0
+    assert ("sparse" in report) == (name == "fixed")
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_resume(name):
+    config = Config.parse({"train": {"balance": name}})
+    first, second = make_balancer(config), make_balancer(config)
+    first.threshold = 0.25
+    second.load_state_dict(first.state_dict())
+    assert second.threshold == 0.25
+
+
+def test_flat_gradient_of_unused_and_constant():
+    x, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+    assert torch.equal(flat_gradient((2 * x).sum(), [x, unused]), torch.tensor([2.0, 2, 0, 0, 0]))
+    assert torch.equal(flat_gradient(torch.zeros(()), [x]), torch.zeros(2))
