@@ -79,7 +79,7 @@ def test_report_gives_raw_sizes_and_signs(name):
     assert report["invariance"].cos_data == pytest.approx(-1)
     assert report["invariance"].share == pytest.approx(1)
     assert report["disen"].grad_norm == pytest.approx(100)
-    assert report["acyclic"].grad_norm == 0
+    assert "acyclic" not in report or report["acyclic"].grad_norm == 0
     assert ("sparse" in report) == (name == "fixed")
 
 
@@ -87,9 +87,9 @@ def test_report_gives_raw_sizes_and_signs(name):
 def test_resume(name):
     config = Config.parse({"train": {"balance": name}})
     first, second = make_balancer(config), make_balancer(config)
-    first.threshold = 0.25
+    first.threshold = torch.tensor([[0.25, 0.0], [1e-3, 0.0]], dtype=torch.float64)
     second.load_state_dict(first.state_dict())
-    assert second.threshold == 0.25
+    assert torch.equal(second.threshold, first.threshold)
 
 
 def test_flat_gradient_of_unused_and_constant():

@@ -252,6 +252,28 @@ def test_numbers_survive_the_file(tmp_path, cells, separator, comma):
     assert np.array_equal(seen, np.array(cells)[:rows], equal_nan=True)
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".npz", ".csv.gz"])
+def test_damaged_files_give_a_series_or_a_table_error(tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    frame, path = pd.DataFrame(rng.normal(size=(20, 3)), columns=["a", "b", "c"]), tmp_path / f"t{suffix}"
+    if suffix == ".npz":
+        np.savez_compressed(path, values=frame.to_numpy())
+    else:
+        frame.to_parquet(path) if suffix == ".parquet" else frame.to_csv(path, index=False)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        raw = bytearray(whole)
+        for place in rng.integers(0, len(raw), 4):
+            raw[place] = rng.integers(256)
+        path.write_bytes(raw[: rng.integers(1, len(raw))] if rng.random() < 0.3 else raw)
+        try:
+            read_table(path)
+        except TableError:
+            refused += 1
+    assert refused > 50
+
+
 def test_parquet(tmp_path):
     index = pd.date_range("2024-01-01", periods=3, freq="h", name="when")
     frame = pd.DataFrame({"a": [1, 2, 3], "b": [1.5, None, 2.5], "on": [True, False, True]}, index=index)

@@ -17,7 +17,7 @@ from rcgnn.series import Series, default_names
 _KEYS = {"values": ("values", "X"), "mask": ("mask", "M"), "names": ("names",), "regime": ("regime", "e"), "time": ("time",)}
 """What an array means, and the names under which it is looked for."""
 
-_BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path: Path, roles: Roles) -> Series:

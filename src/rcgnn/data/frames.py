@@ -38,7 +38,7 @@ def to_series(data: Any, *, time: str | None = None, regime: str | None = None, 
     roles = Roles(time, regime)
     if isinstance(data, list | tuple) and any(_is_table(part) for part in data):
         parts = [to_series(part, time=time, regime=regime, names=names) for part in data]
-        numbered = [replace(part, source=f"recording {number}") for number, part in enumerate(parts, start=1)]
+        numbered = [replace(part, source=f"table {number}") for number, part in enumerate(parts, start=1)]
         return replace(concatenate(numbered), source=f"{len(parts)} recordings")
     if _is_frame(data):
         return _frame(data, roles, names)
@@ -54,6 +54,8 @@ def _is_frame(data: Any) -> bool:
 
 
 def _array(data: Any, roles: Roles, names: Sequence[str] | None) -> Series:
+    if isinstance(data, np.ndarray) and np.iscomplexobj(data):
+        raise TableError("data: expected real numbers, got complex ones; give their real part, size or phase as sensors of their own.")
     try:
         values = np.ma.filled(np.ma.asarray(data, dtype=np.float64), np.nan) if np.ma.isMaskedArray(data) else np.asarray(data, np.float64)
     except (TypeError, ValueError) as error:
@@ -108,6 +110,8 @@ def _arrow(column: Any, label: str) -> Any:
             array = pa.array(np.asarray(column.to_numpy(), np.float64))
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise TableError(f"frame: column {label!r} must hold numbers, got cells of several kinds ({error}); convert it.") from error
+    if pa.types.is_fixed_size_binary(array.type):
+        raise TableError(f"frame: column {label!r} must hold numbers, got Python objects; convert it to numbers or dates.")
     return array
 
 

@@ -58,7 +58,9 @@ def unit_size(series: Series) -> tuple[FloatArray, FloatArray]:
 
 
 def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float | None, ...]:
-    return tuple(None if value is None else float(value * size) for value, size in zip(values, unit, strict=True))
+    largest = np.finfo(np.float64).max
+    with np.errstate(over="ignore"):
+        return tuple(None if v is None else float(np.clip(v * size, -largest, largest)) for v, size in zip(values, unit, strict=True))
 
 
 def mark(series: Series, *, everything: bool = False) -> Marks:
@@ -66,7 +68,7 @@ def mark(series: Series, *, everything: bool = False) -> Marks:
     segment = segment_number(series)
     x, unit = unit_size(series)
     codes = np.zeros(x.shape, np.int8)
-    sentinels = tuple(rule.sentinel(column) for column in x.T)
+    sentinels = tuple(rule.sentinel(column, float(size)) for column, size in zip(x.T, unit, strict=True))
     for j, value in enumerate(sentinels):
         codes[x[:, j] == value, j] = SENTINEL if value is not None else KEPT
     x[codes != KEPT] = np.nan

@@ -42,8 +42,9 @@ def block_means(x: FloatArray) -> tuple[FloatArray, IntArray]:
     block = block_number(len(x))
     seen = np.isfinite(x)
     total, count = np.zeros((BLOCKS, x.shape[1])), np.zeros((BLOCKS, x.shape[1]), np.int64)
-    np.add.at(total, block, np.where(seen, x, 0.0))
-    np.add.at(count, block, seen)
+    present, start = np.unique(block, return_index=True)
+    total[present] = np.add.reduceat(np.where(seen, x, 0.0), start, axis=0)
+    count[present] = np.add.reduceat(seen.astype(np.int64), start, axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan), count
 
 
@@ -148,7 +149,8 @@ def missing_pattern(x: FloatArray, segment: IntArray) -> tuple[Missing, float, f
 
     blocks: length-weighted mean gap above five times (1 + q) / (1 - q), what single cells lost at rate q would give.
     mnar: readings beside gaps differ from those beside the same gaps shifted in time, root mean square z of their mean and
-    square above 3 (measured, T = 1500: beyond 3 in .95 of self-masked gaps, 0 of random ones). mcar: no sign of either.
+    square above 3 (fresh simulated cases with T = 1500: .98 of self-masked gaps at 30 % missing, .77 at 10 %, 0 of random gaps
+    and outages; T = 400: .63, .11 and 0). mcar: no sign of either.
     """
     lost = ~np.isfinite(x)
     if not lost.any() or lost.all():

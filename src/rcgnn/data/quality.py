@@ -10,7 +10,7 @@ import numpy as np
 
 from rcgnn.data import process_rules as process
 from rcgnn.data.findings import common_finding, range_finding, sensor_findings, table_findings
-from rcgnn.data.marks import Marks, mark, segment_number
+from rcgnn.data.marks import SENTINEL, Marks, mark, segment_number, unit_size
 from rcgnn.data.process_rules import Missing
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
 from rcgnn.data.scaling import ranges
@@ -122,7 +122,7 @@ def inspect(series: Series, *, min_observed: int = 30) -> QualityReport:
     sensors = []
     for j, (name, low, high) in enumerate(ranges(series)):
         observed = int(series.mask[:, j].sum())
-        pattern, ratio, z = process.missing_pattern(np.where(marks.codes[:, j] == 2, np.nan, _column(series, x, j)), segment)
+        pattern, ratio, z = process.missing_pattern(np.where(marks.codes[:, j] == SENTINEL, np.nan, _column(series, x, j)), segment)
         sensors.append(
             SensorQuality(
                 name=name,
@@ -153,8 +153,7 @@ def inspect(series: Series, *, min_observed: int = 30) -> QualityReport:
 
 def _working(series: Series, marks: Marks) -> FloatArray:
     """Readings around their median in robust units, suspect cells taken out."""
-    unit = np.ldexp(1.0, np.frexp(np.abs(np.where(series.mask, series.values, 0.0)).max(axis=0))[1])
-    x = marks.cleaned(np.where(series.mask, series.values, np.nan)) / unit
+    x = marks.cleaned(unit_size(series)[0])
     x = x - np.nan_to_num(nan_median(x))
     size = np.nan_to_num(MAD_TO_SD * nan_median(np.abs(x)))
     spread = np.sqrt(np.where(np.isfinite(x), x**2, 0.0).sum(axis=0) / np.maximum(np.isfinite(x).sum(axis=0), 1))

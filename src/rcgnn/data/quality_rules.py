@@ -16,6 +16,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray
 SENTINEL_SHARE = 0.003
 SENTINEL_IQR = 4.0
 SENTINEL_ALONE = 0.5
+ALONE, ALONE_NEGATIVE = 1.0, 0.5
+LARGEST_MARKER = 1e7
 STUCK_SHARE = 0.01
 STUCK_LENGTH = 4
 REPEATS = 0.02
@@ -121,27 +123,40 @@ def _apart(starts: FloatArray, length: IntArray, limit: float) -> bool:
     return bool(2 * middle <= long.sum() and 2 * common <= long.sum())
 
 
-def sentinel(x: FloatArray) -> float | None:
-    """One exact value, at least .3 % of rows, more than 4 interquartile ranges outside the quartiles of the others.
+def sentinel(x: FloatArray, unit: float = 1.0) -> float | None:
+    """One exact value, at least .3 % of the readings, that does not belong to the others.
 
-    It must also be the lowest or highest value, and make up half of all readings beyond that fence: a heavy tail is no sentinel.
+    It is the lowest or highest value and either lies more than 4 interquartile ranges outside the quartiles of the others,
+    making up half of all readings out there (a heavy tail is no sentinel); or it is a whole number other than 0 (in sensor
+    units: `unit` times x) that stands alone, further than one interquartile range from the nearest other reading, half of
+    one when it is the only negative value (-200 in the air-quality table).
+
+    Returns:
+        The value in the units of x, or None.
     """
     seen = x[np.isfinite(x)]
-    if not seen.size:
+    found = [] if not seen.size else [c for value in {seen.min(), seen.max()} if (c := _apart_by(seen, float(value), unit))]
+    return max(found)[1] if found else None
+
+
+def _apart_by(seen: FloatArray, value: float, unit: float) -> tuple[int, float] | None:
+    """(number of readings, value) when the value is a sentinel among the readings."""
+    count = int((seen == value).sum())
+    others = seen[seen != value]
+    if count < max(3, SENTINEL_SHARE * seen.size) or not others.size:
         return None
-    best: tuple[int, float] | None = None
-    for value in (seen.min(), seen.max()):
-        count = int((seen == value).sum())
-        others = seen[seen != value]
-        if count < max(3, SENTINEL_SHARE * seen.size) or not others.size:
-            continue
-        low, high = np.quantile(others, [0.25, 0.75])
-        fence = SENTINEL_IQR * (high - low)
-        beyond = int((others < low - fence).sum() if value < low else (others > high + fence).sum())
-        outside = fence > 0 and (value < low - fence or value > high + fence)
-        if outside and count >= SENTINEL_ALONE * (count + beyond) and (best is None or count > best[0]):
-            best = count, float(value)
-    return None if best is None else best[1]
+    low, high = np.quantile(others, [0.25, 0.75])
+    iqr = float(high - low)
+    if iqr <= 0:
+        return None
+    negative = value < 0 <= others.min()
+    nearest = float(np.abs(others - value).min())
+    whole = 0 < abs(value * unit) < LARGEST_MARKER and (value * unit).is_integer()
+    alone = whole and nearest > (ALONE_NEGATIVE if negative else ALONE) * iqr
+    fence = SENTINEL_IQR * iqr
+    outside = value < low - fence or value > high + fence
+    beyond = int((others < low - fence).sum() if value < low else (others > high + fence).sum())
+    return (count, value) if alone or (outside and count >= SENTINEL_ALONE * (count + beyond)) else None
 
 
 def quantised_step(x: FloatArray) -> float | None:
@@ -161,7 +176,7 @@ class Hampel:
 
     A fault is back on level in the next row; an event has a flank. A spike whose nearest reading without one, before or
     after, lies more than 3 robust sd to the same side is an event. Where that is the rule for a sensor (median of those
-    neighbours above 1.5 sd; measured: 2.2 to 4.8 on rivers, air and Lorenz-96, -1 to 1 for added outliers), or spikes exceed
+    neighbours above 1.5 sd), or spikes exceed
     5 % of its readings, all its spikes are kept.
 
     Attributes:
@@ -186,8 +201,10 @@ class Hampel:
         flank = np.stack([_beside(z, spikes, np.isfinite(residual), segment, back) for back in (True, False)])
         same_side = flank * np.sign(z)
         events = spikes & (np.nan_to_num(same_side) > FLANK_Z).any(axis=0)
-        usual = nan_median(np.where(spikes, same_side, np.nan).reshape(-1, x.shape[1]))
-        enough = (np.isfinite(same_side) & spikes).sum(axis=(0, 1)) >= FLANK_LEAST
+        calm = np.concatenate([np.ones((1, x.shape[1]), bool), ~spikes, np.ones((1, x.shape[1]), bool)])
+        edges = np.where(spikes & np.stack([calm[:-2], calm[2:]]), same_side, np.nan).reshape(-1, x.shape[1])
+        usual = nan_median(edges)
+        enough = np.isfinite(edges).sum(axis=0) >= FLANK_LEAST
         share = spikes.sum(axis=0) / np.maximum(np.isfinite(x).sum(axis=0), 1)
         kept = (enough & (np.nan_to_num(usual) > FLANK_USUAL)) | (share > EVENT_SHARE)
         return cls(spikes, spikes & ~events & ~kept, kept & (share > SPIKY_SHARE))

@@ -23,13 +23,13 @@ def read_parquet(path: Path, roles: Roles) -> Series:
 
     try:
         table = parquet.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
+        index = [name for name in stored if isinstance(name, str) and name in table.column_names]
+        order = [*index, *(name for name in table.column_names if name not in index)]
+        arrays = tuple(table.column(table.column_names.index(name)) for name in order)
+    except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:  # the last two: metadata that is no object
         first = (str(error).splitlines() or [""])[0]
         raise TableError(f"{path}: cannot be read as parquet ({first}); is the file complete?") from error
-    stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    index = [name for name in stored if isinstance(name, str) and name in table.column_names]
-    order = [*index, *(name for name in table.column_names if name not in index)]
-    arrays = tuple(table.column(name) for name in order)
     return assemble(Columns(tuple(order), arrays, str(path)), roles)
 
 

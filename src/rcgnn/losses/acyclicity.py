@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from rcgnn.errors import ConfigError
 from rcgnn.numerics import row_sum_norm, spectral_radius
 
 Constraint = Callable[[Tensor], Tensor]
@@ -28,11 +29,16 @@ def acyclicity(weights: Tensor, constraint: str = "exp") -> Tensor:
         weights: [N, N] or [R, N, N], `[i, j]`: i drives j within a step.
         constraint: a name in `CONSTRAINTS`.
 
+    Raises:
+        ConfigError: unknown constraint.
+
     Example:
         >>> chain = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
         >>> acyclicity(chain).item(), acyclicity(chain + chain.T).item() > 0
         (0.0, True)
     """
+    if constraint not in CONSTRAINTS:
+        raise ConfigError(f"acyclicity: unknown constraint {constraint!r}. Known: {', '.join(CONSTRAINTS)}.")
     return torch.stack([_scaled(CONSTRAINTS[constraint], graph) for graph in weights.reshape(-1, *weights.shape[-2:])]).mean()
 
 

@@ -27,23 +27,22 @@ class SensorLinear(nn.Module):
         inputs: width of x.
         outputs: width of y.
         generator: source of the uniform start in +-1/sqrt(inputs); None starts at zero.
+        offset: False for a map without b.
     """
 
-    def __init__(self, sensors: int, inputs: int, outputs: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, sensors: int, inputs: int, outputs: int, generator: torch.Generator | None = None, *, offset: bool = True) -> None:
         super().__init__()
         start = torch.zeros(sensors, inputs, outputs)
         if generator is not None:
             start = (2 * torch.rand(sensors, inputs, outputs, generator=generator) - 1) / max(inputs, 1) ** 0.5
         self.weight = nn.Parameter(start)
-        self.offset = nn.Parameter(torch.zeros(sensors, 1, outputs))
+        self.offset = nn.Parameter(torch.zeros(sensors, 1, outputs)) if offset else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ..., inputs] -> [N, ..., outputs]."""
-        return torch.baddbmm(self.offset, x.flatten(1, -2), self.weight).view(*x.shape[:-1], -1)
-
-    def linear(self, x: Tensor) -> Tensor:
-        """x_n W_n, without the offset."""
-        return torch.bmm(x.flatten(1, -2), self.weight).view(*x.shape[:-1], -1)
+        flat = x.flatten(1, -2)
+        out = torch.bmm(flat, self.weight) if self.offset is None else torch.baddbmm(self.offset, flat, self.weight)
+        return out.view(*x.shape[:-1], -1)
 
 
 class MaskedFilter(nn.Module):

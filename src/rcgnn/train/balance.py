@@ -81,9 +81,12 @@ class Balancer:
 
     def __init__(self, config: Config) -> None:
         self.weights = {name: weight for name, weight in config.losses.model_dump().items() if weight > 0}
-        self.threshold = 0.0
+        self.threshold = torch.zeros((), dtype=torch.float64)
+        """Lambda of the proximal step: 0-dim or [N, N]."""
         self.forecast_grad: float | None = None
         """Norm of the data term's gradient at the forecast in the last step, where the balancer knows it."""
+        self.rows: dict[str, Tensor] = {}
+        """[P] raw gradient of each term in the last step, data first."""
 
     def begin_epoch(self) -> None:
         """The next step wants every term."""
@@ -117,11 +120,11 @@ class Balancer:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""
-        return {"threshold": self.threshold}
+        return {"threshold": self.threshold.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.threshold = float(state["threshold"])
+        self.threshold = torch.tensor(state["threshold"], dtype=torch.float64)
 
 
 class Hierarchy(Balancer):
@@ -137,8 +140,6 @@ class Hierarchy(Balancer):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._age = 0
-        self._data: Tensor | None = None
-        self._rows: dict[str, Tensor] = {}
         self._values: dict[str, Tensor] = {}
 
     def begin_epoch(self) -> None:
@@ -153,14 +154,16 @@ class Hierarchy(Balancer):
         """See `combine`."""
         watched = [] if forecast is None else [forecast]
         both = flat_gradient(terms[DATA], [*parameters, *watched])
-        self._data, at_forecast = torch.split(both, [both.numel() - sum(w.numel() for w in watched), sum(w.numel() for w in watched)])
+        data, at_forecast = torch.split(both, [both.numel() - sum(w.numel() for w in watched), sum(w.numel() for w in watched)])
         self.forecast_grad = None if forecast is None else float(at_forecast.double().norm())
         if self.wants_all():
-            self._values = {name: term for name, term in self.weighted(terms).items() if term.requires_grad}
-            self._rows = {name: flat_gradient(term, parameters) for name, term in self._values.items()}
-            self._values = {name: term.detach() for name, term in self._values.items()}
+            auxiliaries = {name: term for name, term in self.weighted(terms).items() if term.requires_grad}
+            self._values = {name: term.detach() for name, term in auxiliaries.items()}
+            self.rows = {DATA: data, **{name: flat_gradient(term, parameters) for name, term in auxiliaries.items()}}
+        self.rows[DATA] = data
         self._age += 1
-        return combine(self._data, torch.stack(list(self._rows.values()))) if self._rows else self._data
+        others = [self.rows[name] for name in self._values]
+        return combine(data, torch.stack(others)) if others else data
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The data term alone."""
@@ -172,10 +175,9 @@ class Hierarchy(Balancer):
 
     def report(self, terms: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> dict[str, AuxHealth]:
         """As in `Balancer`, from the gradients of the last step where there was one."""
-        if self._data is None:
+        if not self.rows:
             self.gradient(terms, parameters)
-        data = self._data
-        return {} if data is None else {name: _beside(self._values[name], row, data) for name, row in self._rows.items()}
+        return {name: _beside(value, self.rows[name], self.rows[DATA]) for name, value in self._values.items()}
 
 
 class Fixed(Balancer):
@@ -186,7 +188,8 @@ class Fixed(Balancer):
     def gradient(self, terms: Mapping[str, Tensor], parameters: Sequence[Tensor], forecast: Tensor | None = None) -> Tensor:
         """Gradient of the weighted sum; there is no certificate to watch."""
         del forecast
-        return flat_gradient(self.total(terms), parameters)
+        self.rows = {DATA: flat_gradient(self.total(terms), parameters)}
+        return self.rows[DATA]
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum."""

@@ -122,6 +122,14 @@ class Batches:
             parts = np.array_split(np.arange(len(self)), min(least, len(self)))
         return [self.part(int(p[0]), int(p[-1]) + 1) for p in parts]
 
+    def readable(self) -> Batches:
+        """The windows in which every observed cell is finite."""
+        fine = torch.isfinite(self.values).flatten(1).all(1)
+        if bool(fine.all()):
+            return self
+        here = fine.nonzero().flatten()
+        return Batches(self.values[here], self.mask[here], self.regime[here], self.target[here], self.start[here.cpu().numpy()])
+
     def part(self, first: int, last: int) -> Batches:
         """Windows `first` to `last - 1`, without copying."""
         here = slice(first, last)
@@ -131,8 +139,9 @@ class Batches:
 class Quarantine:
     """Windows set aside after a step that was not finite.
 
-    A window with an unreadable observed cell is set aside for good; the others of its batch sit out one epoch, so that a
-    fault of the moment cannot eat the table.
+    A window with an unreadable observed cell is set aside for good; where a batch has none, all of it sits out the next
+    epoch. Readable windows never sit out when fewer than half of all would be left: a fault of the program, unlike one
+    of the data, follows every batch, and must reach the guard's count instead of emptying the table.
 
     Args:
         count: W.
@@ -143,7 +152,8 @@ class Quarantine:
 
     def keep(self, epoch: int) -> Tensor:
         """[W] True for windows that may be used in this epoch."""
-        return self.until < epoch
+        fit = self.until < epoch
+        return fit if 2 * int(fit.sum()) >= len(fit) else self.until < FOR_GOOD
 
     def add(self, index: Tensor, batch: NetworkInput, epoch: int) -> None:
         """Set the windows of a bad batch aside."""
@@ -153,4 +163,4 @@ class Quarantine:
 
     def count(self, epoch: int) -> int:
         """Windows set aside in this epoch."""
-        return int((self.until >= epoch).sum())
+        return int((~self.keep(epoch)).sum())

@@ -34,7 +34,8 @@ INCIDENTS, INCIDENT_SPAN = 3, 100
 KEPT_STATES = 3
 PARAMETER_BOX = 1e4
 """Largest magnitude a parameter may reach; inputs are standardised, so a healthy one stays below 10."""
-TINY_NORM = 1e-30
+TINY_NORM, LARGEST_LOG = 1e-30, 700.0
+"""Norms outside this range (700: just below overflow) are taken as its ends."""
 
 
 class Guard:
@@ -108,7 +109,7 @@ class Guard:
         if len(self.window) < ARMED_AFTER:
             return self.certificate
         middle, spread = self._statistics()
-        level = math.exp(middle + CLIP_MADS * spread)
+        level = math.exp(min(middle + CLIP_MADS * spread, LARGEST_LOG))
         return level if self.certificate is None else min(level, self.certificate)
 
     def _statistics(self) -> tuple[float, float]:

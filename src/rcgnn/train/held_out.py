@@ -78,6 +78,31 @@ def evaluate(network: CausalNet, blocks: Sequence[Batches]) -> HeldOut | None:
     return HeldOut(np.stack([opened for opened, _ in kept]), np.stack([closed for _, closed in kept]))
 
 
+def closed_is_alone(network: CausalNet, block: Batches, windows: int = 2) -> bool:
+    """Whether, with every link closed, no sensor's forecast depends on another sensor: exact, not statistical.
+
+    For every bit of a sensor's number, the readings of all sensors with that bit set (and then of all without it) are
+    reversed in sign; the forecasts of the others must not change. Every ordered pair differs in some bit, so
+    2 ceil(log2 N) forward passes look at all pairs.
+
+    Args:
+        network: not changed.
+        block: where readings are taken from.
+        windows: how many windows are looked at.
+    """
+    batch, _ = next(block.chunks(windows))
+    number = torch.arange(batch.values.shape[2], device=batch.values.device)
+    with torch.no_grad():
+        before = network(batch).self_prediction
+        for bit in range(max(1, (len(number) - 1).bit_length())):
+            for value in (0, 1):
+                turned = (number >> bit) & 1 == value
+                after = network(replace(batch, values=torch.where(turned, -batch.values, batch.values))).self_prediction
+                if not torch.equal(after[..., ~turned], before[..., ~turned]):
+                    return False
+    return True
+
+
 def _block(network: CausalNet, block: Batches) -> tuple[FloatArray, FloatArray]:
     """[N] loss of one block, open and closed; chunks are joined as means of rho weighted by their cells."""
     parts = []

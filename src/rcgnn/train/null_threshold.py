@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -17,13 +15,15 @@ CHUNK = 256
 """Windows in one forward pass."""
 
 
-def null_threshold(network: CausalNet, train: Batches, generator: torch.Generator, shifts: int = SHIFTS) -> float:
-    """The 90 % quantile over circular shifts of `max_ij |dJ/dw_.ij|` at closed links.
+def null_threshold(network: CausalNet, train: Batches, generator: torch.Generator, shifts: int = SHIFTS) -> Tensor:
+    """Lambda, `[i, j]`: the 90 % quantile over circular shifts of `max_ij |dJ/dw_.ij| / s_ij` at closed links, times s_ij.
 
     The residuals of the self baseline are shifted in time against the sources, which leaves both as they are and breaks
-    every link between them. A pair opens when its gradient beats it (lambda), so with no real link a table like this one
-    shows any link in 10 % of the cases. J is elementwise in the residual up to per-sensor constants that a shift does
-    not change, so its gradient at the forecast is shifted in their place.
+    every link between them. s_ij is the root mean square of the pair's own null gradient: a sensor that is forecast
+    sharply, or a slow source, has larger gradients by chance and needs a higher bar, without raising it for the others.
+    A pair opens when its gradient beats lambda_ij, so with no real link a table like this one shows any link in 10 % of
+    the cases. J is elementwise in the residual up to per-sensor constants that a shift does not change, so its gradient
+    at the forecast is shifted in their place.
 
     Args:
         network: trained with closed links (the self baseline); not changed.
@@ -32,21 +32,24 @@ def null_threshold(network: CausalNet, train: Batches, generator: torch.Generato
         shifts: number of circular shifts.
 
     Returns:
-        Lambda in units of J per unit of weight; 0 when there is nothing to shift or no candidate.
+        [N, N] float64 in units of J per unit of weight; 0 where there is no candidate or nothing to shift.
 
-    Source: permutation null for the largest statistic, Westfall & Young 1993; shifts for dependent series, Politis & Romano 1992.
+    Source: studentised max-statistic null, Westfall & Young 1993; shifts for dependent series, Politis & Romano 1992.
     """
+    sensors = network.structure.base.shape[-1]
+    nothing = torch.zeros(sensors, sensors, dtype=torch.float64, device=network.structure.base.device)
     if len(train) == 0 or not bool(network.structure.allowed.any()):
-        return 0.0
+        return nothing
     pull = residual_pull(network, train)
     flat = pull.flatten(0, 1)
     rows = len(flat)
     least = max(1, min(train.rows, rows // 4))
     offsets = torch.randint(least, max(least + 1, rows - least), (shifts,), generator=generator).tolist()
-    shifted = [flat.roll(offset, 0).view_as(pull) for offset in offsets]
-    largest = group_gradients(network, train, shifted).flatten(1).amax(1)
-    found = float(torch.quantile(largest, QUANTILE))
-    return found if math.isfinite(found) else 0.0
+    null = group_gradients(network, train, [flat.roll(offset, 0).view_as(pull) for offset in offsets])
+    size = torch.sqrt(null.square().mean(0))
+    largest = torch.where(size > 0, null / size.clamp(min=torch.finfo(torch.float64).tiny), 0.0).flatten(1).amax(1)
+    found = torch.quantile(largest, QUANTILE) * size
+    return found if bool(torch.isfinite(found).all()) else nothing
 
 
 def residual_pull(network: CausalNet, train: Batches) -> Tensor:

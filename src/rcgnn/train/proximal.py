@@ -13,7 +13,7 @@ SMALLEST = 1e-30
 
 
 @torch.no_grad()
-def proximal_step(structure: Structure, optimizer: AdamW, threshold: float) -> None:
+def proximal_step(structure: Structure, optimizer: AdamW, threshold: Tensor | float) -> None:
     """`w_.ij <- w_.ij max(0, 1 - lr lambda / (d_ij |w_.ij|))`, `d_ij = rms over lags of (sqrt(vhat_kij) + eps)`.
 
     AdamW divides a gradient by sqrt(vhat), so the shrinkage is divided by it too: a closed pair opens exactly when its
@@ -22,12 +22,10 @@ def proximal_step(structure: Structure, optimizer: AdamW, threshold: float) -> N
     Args:
         structure: its weights are changed in place.
         optimizer: the one that just took a step.
-        threshold: lambda, in units of the loss per unit of weight.
+        threshold: lambda, a number or [N, N], in units of the loss per unit of weight.
 
     Source: Yun, Lozano & Yang 2021, "Adaptive proximal gradient methods for structured neural networks", eq. 4.
     """
-    if threshold <= 0:
-        return
     allowed = structure.allowed
     for parameter in (structure.base, structure.deltas):
         if parameter in optimizer.state:

@@ -29,12 +29,18 @@ def open_pairs(structure: Structure) -> NDArray[np.bool_]:
     return np.asarray((norms > OPEN).cpu().numpy())
 
 
+def typical(threshold: torch.Tensor) -> float:
+    """Median of the positive thresholds; 0 where there is none."""
+    positive = threshold[threshold > 0]
+    return float(positive.median()) if positive.numel() else 0.0
+
+
 def graph_health(structure: Structure, threshold: float | None, overlap: float | None) -> GraphHealth:
     """The graph as the network sees it.
 
     Args:
         structure: the network's graph.
-        threshold: lambda of the proximal step.
+        threshold: typical lambda of the proximal step.
         overlap: Jaccard with the evaluation before.
     """
     weights = structure.weights().detach()

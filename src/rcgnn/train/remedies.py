@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rcgnn.health import Finding
+from rcgnn.train.record import typical
 
 if TYPE_CHECKING:
     from rcgnn.train.training import Training
@@ -69,12 +70,13 @@ def restart(training: Training, finding: Finding) -> Change | None:
 
 def restart_gentler(training: Training, finding: Finding) -> Change | None:
     """COLLAPSE: once, back to the screen's start with half the threshold; then the screen's graph is the answer."""
-    before = training.controls.balancer.threshold
+    balancer = training.controls.balancer
+    before = typical(balancer.threshold)
     if training.restarts >= RESTARTS:
         training.fail(finding.code)
         return {"before": {"threshold": before}, "after": {"answer": "screen"}}
     training.restart()
-    training.controls.balancer.threshold = before / 2
+    balancer.threshold = balancer.threshold / 2
     return {"before": {"threshold": before}, "after": {"threshold": before / 2}}
 
 

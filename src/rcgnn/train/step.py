@@ -1,6 +1,6 @@
 """One guarded step, top to bottom:
 
-forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box? -> prox.
+readable? -> forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box? -> prox.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ class Stepper:
         """
         self.schedule.apply(self.optimizer)
         self.schedule.step()
+        if not bool(torch.isfinite(batch.values).all()):
+            return self._nonfinite(f"input{self._unreadable(batch)}")
         output = self.network(batch, self.closed)
         terms = (
             compute(output, batch, self.network) if self.balancer.wants_all() else {DATA: TERMS[DATA].value(output, batch, self.network)}
@@ -119,7 +121,7 @@ class Stepper:
         gradient = self.balancer.gradient(terms, self.parameters, output.prediction)
         norm = float(gradient.double().norm())
         if not math.isfinite(norm):
-            return self._nonfinite(self._bad_gradient(gradient))
+            return self._nonfinite(self._bad_gradient())
         self.log.norms.append(norm)
         level = self.guard.level()
         action = self.guard.judge(norm)
@@ -138,7 +140,7 @@ class Stepper:
             self._note(f"parameter.{where}")
             return self.guard.left_the_box()
         if self.closed is None and self.balancer.proximal:
-            proximal_step(self.network.structure, self.optimizer, self.balancer.threshold)
+            proximal_step(self.network.structure, self.optimizer, self.balancer.threshold.to(gradient.device))
         self.log.ratios.append(self._ratios(before))
         return action
 
@@ -174,7 +176,7 @@ class Stepper:
         return torch.cat([p.detach().flatten() for p in self.parameters])
 
     def _ratios(self, before: Tensor) -> list[float]:
-        moved = (self._flat() - before).split(self.sizes)
+        moved = torch.split(self._flat() - before, self.sizes)
         floors = [WEIGHT_FLOOR * math.sqrt(size) for size in self.sizes]
         norms = torch.stack(
             [torch.stack([step.norm(), weight.norm()]) for step, weight in zip(moved, torch.split(before, self.sizes), strict=True)]
@@ -183,27 +185,32 @@ class Stepper:
 
     def _nonfinite(self, where: str) -> Action:
         self._note(where)
+        self.balancer.begin_epoch()
         return self.guard.nonfinite()
 
     def _note(self, where: str) -> None:
         self.log.nonfinite += 1
         self.log.first_bad = self.log.first_bad or where
 
-    def _bad_gradient(self, gradient: Tensor) -> str:
-        parts = torch.split(gradient, [p.numel() for p in self.parameters])
-        of = {id(p): part.view_as(p) for p, part in zip(self.parameters, parts, strict=True)}
-        where = first_bad((name, of[id(p)]) for name, p in self.named)
-        if where is None:
-            return "gradient"
-        bad = next(of[id(p)] for name, p in self.named if name == where)
-        per_sensor = bad.dim() > 1 and len(bad) == len(self.names)
-        return f"gradient.{where}" + (self._name(torch.isfinite(bad.flatten(1)).all(1)) if per_sensor else "")
+    def _bad_gradient(self) -> str:
+        """The first parameter, and where possible the sensor, whose raw gradient is not finite."""
+        sizes = [p.numel() for p in self.parameters]
+        for row in self.balancer.rows.values():
+            of = {id(p): part.view_as(p) for p, part in zip(self.parameters, torch.split(row, sizes), strict=True)}
+            where = first_bad((name, of[id(p)]) for name, p in self.named)
+            if where is not None:
+                bad = next(of[id(p)] for name, p in self.named if name == where)
+                per_sensor = bad.dim() > 1 and len(bad) == len(self.names)
+                return f"gradient.{where}" + (self._name(torch.isfinite(bad.flatten(1)).all(1)) if per_sensor else "")
+        return "gradient"
 
     def _of_sensor(self, output: ModelOutput, batch: NetworkInput) -> str:
-        """The sensor with an unreadable cell, else the one whose loss is bad although it was observed, as `[name]`."""
-        losses = recon_per_sensor(output, batch).detach()
+        """The sensor whose loss is bad although it was observed, as `[name]`."""
         absent = ~batch.mask[:, self.network.max_lag :].any(1).any(0)
-        return self._name((torch.isfinite(batch.values) | ~batch.mask).all(1).all(0)) or self._name(torch.isfinite(losses) | absent)
+        return self._name(torch.isfinite(recon_per_sensor(output, batch).detach()) | absent)
+
+    def _unreadable(self, batch: NetworkInput) -> str:
+        return self._name(torch.isfinite(batch.values).all(1).all(0))
 
     def _name(self, fine: Tensor) -> str:
         bad = (~fine).nonzero().flatten().tolist()

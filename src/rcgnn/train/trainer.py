@@ -23,9 +23,9 @@ from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator
 from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
-from rcgnn.train.held_out import HeldOut, evaluate
+from rcgnn.train.held_out import HeldOut, closed_is_alone, evaluate
 from rcgnn.train.null_threshold import null_threshold
-from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, update_ratios
+from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, typical, update_ratios
 from rcgnn.train.remedies import treat
 from rcgnn.train.stopping import Stopping
 from rcgnn.train.training import Training, pick_device, snapshot
@@ -103,16 +103,16 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     """
     device = pick_device(config.device)
     network.to(device)
-    data, blocks = Batches.of(train, device), Batches.of(valid, device).blocks(config.data.valid_blocks)
+    data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
     alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
     judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
     training = Training(network, data, config, names, "links", config.train.epochs)
     records: list[HealthRecord] = []
-    if alone.failed is not None or len(data) == 0:
+    if alone.failed is not None or alone.taken == 0:
         training.fail(alone.controls.guard.last_rule or "no training window")
         return _result(training, judge, records)
     if training.controls.balancer.proximal:
-        null = null_threshold(network, data, generator(config.seed, "null-threshold"))
+        null = null_threshold(network, data.readable(), generator(config.seed, "null-threshold"))
         training.controls.balancer.threshold = config.losses.sparse * null
     for epoch in range(1, config.train.epochs + 1):
         began = time.perf_counter()
@@ -166,17 +166,20 @@ def certify(training: Training, epoch: int) -> None:
     """Measure the certificate on one batch and hand it to the guard; only a hierarchy has one."""
     if not training.controls.balancer.proximal or len(training.data) == 0:
         return
-    seed = training.config.seed
-    size = min(training.batch, len(training.data))
-    index = torch.randperm(len(training.data), generator=generator(seed, "certificate-batch", epoch))[:size].to(training.data.values.device)
-    hidden = hide(training.data.mask[index], HIDDEN_SHARE, generator(seed, "certificate-hidden", epoch))
-    batch = training.data.take(index, hidden)
+    seed, data = training.config.seed, training.data.readable()
+    drawn = torch.randperm(len(data), generator=generator(seed, "certificate-batch", epoch))[: training.batch]
+    index = drawn.to(data.values.device)
+    batch = data.take(index, hide(data.mask[index], HIDDEN_SHARE, generator(seed, "certificate-hidden", epoch)))
     bound = parameter_certificate(training.network, batch, training.stepper.parameters, generator(seed, "certificate", epoch))
     training.controls.guard.certificate = bound if np.isfinite(bound) and bound > 0 else None
 
 
 def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
-    """Evaluate, remember the best state, decide about stopping; a loss that is not finite brings the last good state back."""
+    """Evaluate, remember the best state, decide about stopping; a loss that is not finite brings the last good state back.
+
+    The network with closed links is itself a forecaster from own past. Where it beats the self baseline it takes its
+    place, so that longer training of own histories is never sold as a gain of the links.
+    """
     found = evaluate(training.network, judge.blocks)
     if found is None:
         return None
@@ -187,6 +190,8 @@ def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
         else:
             training.fail(guard.last_rule)
         return None
+    if judge.baseline is None or (_lower_closed(found, judge.baseline) and closed_is_alone(training.network, judge.blocks[0])):
+        judge.baseline = found
     training.controls.schedule.evaluated(float(found.blocks.mean()))
     still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
     if judge.stopping.is_best(epoch):
@@ -202,7 +207,7 @@ def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoc
     loss = loss_health(log, held_out, judge.baseline, names, judge.last_train)
     judge.last_train = loss.train
     structure = training.network.structure
-    threshold = controls.balancer.threshold if controls.balancer.proximal else None
+    threshold = typical(controls.balancer.threshold) if controls.balancer.proximal else None
     gap = None if held_out is None else float(held_out.closed_blocks.mean() - held_out.blocks.mean())
     return HealthRecord(
         epoch=epoch,
@@ -262,6 +267,8 @@ def _news(record: HealthRecord, epochs: int) -> dict[str, object]:
 
 def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> TrainResult:
     network = training.network
+    if training.failed is None and training.taken == 0:
+        training.fail(training.controls.guard.last_rule)
     if judge.best is not None:
         network.load_state_dict(judge.best)
     best = judge.stopping.best_epoch or (len(records) if not judge.blocks else 0)
@@ -283,6 +290,10 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
 def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
     closed = best.closed_sensors if baseline is None else np.fmin(best.closed_sensors, baseline.closed_sensors)
     return np.nan_to_num(closed - best.sensors, nan=0.0)
+
+
+def _lower_closed(now: HeldOut, before: HeldOut) -> bool:
+    return bool(now.closed_blocks.mean() < before.closed_blocks.mean())
 
 
 def _finite(found: HeldOut | None) -> HeldOut | None:

@@ -45,7 +45,7 @@ class Training:
         groups: Mapping[str, Sequence[nn.Parameter]] = {"self": network.self_parameters()} if closed else network.groups()
         self.stepper = Stepper(network, groups, self.controls, config.train, names, closed=closed)
         self.quarantine = Quarantine(len(data))
-        self.order = self.lr_changes = self.restarts = self.steps = 0
+        self.order = self.lr_changes = self.restarts = self.steps = self.taken = 0
         self.failed: str | None = None
         self.stopped: str | None = None
         self.start = self.state()
@@ -60,6 +60,7 @@ class Training:
             bad_before = self.stepper.log.nonfinite
             action = self.stepper.take(batch)
             self.steps += 1
+            self.taken += action in ("accept", "readmit")
             if self.stepper.log.nonfinite > bad_before:
                 self.quarantine.add(index, batch, number)
             if action == "stop":

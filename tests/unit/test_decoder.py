@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rcgnn.config import ModelConfig
+from rcgnn.model.decoder import SPAN, MessageFunction, MessagePassing, SelfHistory, lagged
+
+CONFIG = ModelConfig()
+EDGES = torch.tensor([[1, 2, 0, 1], [0, 0, 1, 2], [1, 2, 2, 1]])
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def shaken(module: torch.nn.Module, size: float = 0.5) -> torch.nn.Module:
+    g = seeded(7)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(size * torch.randn(parameter.shape, generator=g))
+    return module
+
+
+def test_lagged_says_k_rows_ago():
+    x = torch.arange(10.0).view(1, 1, 10)
+    table = lagged(x, 3)
+    assert table.shape == (1, 1, 7, 4)
+    assert table[0, 0, 0].tolist() == [3.0, 2.0, 1.0, 0.0]
+    assert table[0, 0, -1].tolist() == [9.0, 8.0, 7.0, 6.0]
+
+
+def test_a_message_starts_as_its_source():
+    """Straight beyond the span too."""
+    function = MessageFunction(3, EDGES, CONFIG, seeded())
+    source = torch.linspace(-20, 20, 101).expand(EDGES.shape[1], -1)
+    assert torch.allclose(function(source, EDGES), source, rtol=1e-4, atol=1e-5)
+
+
+def test_messages_stay_of_unit_size_whatever_the_parameters():
+    function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()), 2.0)
+    source = torch.randn(EDGES.shape[1], 200_000, generator=seeded(1))
+    with torch.no_grad():
+        message = function(source, EDGES)
+    assert message.mean(1).abs().max() < 0.01
+    assert (message.square().mean(1) - 1).abs().max() < 0.01
+
+
+def test_size_does_not_change_with_the_network_behind_it():
+    """Doubling what the message network says leaves the message: only the link's weight carries size."""
+    function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
+    source = torch.randn(EDGES.shape[1], 50, generator=seeded(1))
+    before = function(source, EDGES)
+    with torch.no_grad():
+        function.height.mul_(2)
+        function.straight.mul_(2)
+    assert torch.allclose(function(source, EDGES), before, atol=1e-5)
+
+
+def test_table_is_drawn_through_its_knots_and_bent_between():
+    function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
+    at_knots = function(function.knots.expand(EDGES.shape[1], -1).contiguous(), EDGES)
+    assert torch.allclose(at_knots, function.table(EDGES), atol=1e-5)
+    curve = torch.diff(function.table(EDGES), n=2)
+    assert curve.abs().max() > 1e-3
+
+
+def test_message_gradient_reaches_source_and_parameters():
+    function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
+    source = torch.linspace(-2 * SPAN, 2 * SPAN, 33).repeat(EDGES.shape[1], 1).requires_grad_()
+    function(source, EDGES).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in function.parameters())
+    assert source.grad.isfinite().all()
+
+
+def passing(size: float = 0.5) -> MessagePassing:
+    return shaken(MessagePassing(EDGES, (3, 2), CONFIG, seeded()), size)
+
+
+def lags(seed: int = 1) -> torch.Tensor:
+    return lagged(torch.randn(3, 5, 12, generator=seeded(seed)), 2)
+
+
+def test_closed_links_give_exactly_zero():
+    out = passing()(lags(), torch.zeros(5, EDGES.shape[1]), EDGES)
+    assert out.shape == (3, 5, 10)
+    assert not out.any()
+
+
+@pytest.mark.parametrize("edge", range(EDGES.shape[1]))
+def test_one_open_link_speaks_to_its_target_only(edge):
+    weights = torch.zeros(5, EDGES.shape[1])
+    weights[:, edge] = 0.7
+    out = passing()(lags(), weights, EDGES)
+    assert out.flatten(1).any(1).nonzero().flatten().tolist() == [int(EDGES[2, edge])]
+
+
+def test_at_the_start_influence_is_linear_in_source_and_weight():
+    module = MessagePassing(EDGES, (3, 2), CONFIG, seeded())
+    weights = torch.zeros(5, EDGES.shape[1])
+    weights[:, 1] = 0.7
+    table = lags()
+    assert torch.allclose(module(table, weights, EDGES)[2], 0.7 * table[0, ..., 2], rtol=1e-4, atol=1e-5)
+
+
+def test_weights_are_per_window():
+    weights = torch.zeros(5, EDGES.shape[1])
+    weights[3, 0] = 1.0
+    out = passing()(lags(), weights, EDGES)
+    assert out.abs().sum((0, 2)).nonzero().flatten().tolist() == [3]
+
+
+def test_no_links_at_all():
+    module = MessagePassing(EDGES[:, :0], (3, 2), CONFIG, seeded())
+    assert not module(lags(), torch.zeros(5, 0), EDGES[:, :0]).any()
+
+
+def test_a_product_of_two_sources_can_be_learnt():
+    """Additive messages cannot say a * b; the target's update can."""
+    edges = torch.tensor([[1, 1], [0, 1], [2, 2]])
+    module = MessagePassing(edges, (3, 1), CONFIG, seeded())
+    table = lagged(torch.randn(3, 10, 41, generator=seeded(2)), 1)
+    goal = table[0, ..., 1] * table[1, ..., 1]
+    weights = torch.ones(10, 2)
+    optimizer = torch.optim.Adam(module.parameters(), lr=2e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        (module(table, weights, edges)[2] - goal).square().mean().backward()
+        optimizer.step()
+    left = (module(table, weights, edges)[2] - goal).square().mean() / goal.var()
+    assert left < 0.35
+
+
+def test_own_history_starts_as_half_the_last_value():
+    module = SelfHistory(3, 2, CONFIG, seeded())
+    table = lags()
+    out = module(table[..., 1:], torch.randn(3, 5, 10, CONFIG.latent, generator=seeded(3)))
+    assert torch.allclose(out, 0.5 * table[..., 1])
