@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rcgnn.config import ModelConfig
-from rcgnn.model.decoder import SPAN, MessageFunction, MessagePassing, SelfHistory, lagged
+from rcgnn.model.decoder import CHANNELS, SPAN, Interaction, MessageFunction, MessagePassing, SelfHistory, lagged
 
 CONFIG = ModelConfig()
 EDGES = torch.tensor([[1, 2, 0, 1], [0, 0, 1, 2], [1, 2, 2, 1]])
@@ -116,19 +116,46 @@ def test_no_links_at_all():
 
 
 def test_a_product_of_two_sources_can_be_learnt():
-    """Additive messages cannot say a * b; the target's update can."""
+    """Additive messages cannot say a * b; what arrives can meet at the target."""
     edges = torch.tensor([[1, 1], [0, 1], [2, 2]])
     module = MessagePassing(edges, (3, 1), CONFIG, seeded())
-    table = lagged(torch.randn(3, 10, 41, generator=seeded(2)), 1)
-    goal = table[0, ..., 1] * table[1, ..., 1]
-    weights = torch.ones(10, 2)
-    optimizer = torch.optim.Adam(module.parameters(), lr=2e-2)
-    for _ in range(150):
+    table = lagged(torch.randn(3, 4, 51, generator=seeded(2)), 1)
+    goal = 0.5 * table[0, ..., 1] * table[1, ..., 1]
+    weights = torch.ones(4, 2)
+    optimizer = torch.optim.Adam(module.parameters(), lr=5e-2)
+    for _ in range(60):
         optimizer.zero_grad()
         (module(table, weights, edges)[2] - goal).square().mean().backward()
         optimizer.step()
     left = (module(table, weights, edges)[2] - goal).square().mean() / goal.var()
-    assert left < 0.35
+    assert left < 0.2
+
+
+def interaction() -> Interaction:
+    module = Interaction(3, 2)
+    with torch.no_grad():
+        module.coefficient.normal_(generator=seeded(3))
+    return module
+
+
+def test_an_interaction_has_no_first_order_part():
+    """Otherwise it could do a message's work, and the link's weight would mean nothing."""
+    arrived = torch.randn(3, 5, 9, CHANNELS, generator=seeded(1), requires_grad=True)
+    out = interaction()(arrived, torch.zeros(3, 5, 9, 2))
+    assert torch.allclose(interaction()(-arrived, torch.zeros(3, 5, 9, 2)), out)
+    still = torch.zeros_like(arrived, requires_grad=True)
+    module = interaction()
+    assert not module(still, torch.randn(3, 5, 9, 2)).any()
+    module(still, torch.zeros(3, 5, 9, 2)).sum().backward()
+    assert not still.grad.any()
+
+
+def test_an_interaction_is_bounded_by_its_span_and_its_unit_coefficients():
+    module = interaction()
+    with torch.no_grad():
+        module.coefficient.mul_(1e6)
+    out = module(1e9 * torch.ones(3, 5, 9, CHANNELS), 1e9 * torch.ones(3, 5, 9, 2))
+    assert out.abs().max() <= SPAN**2 * (CHANNELS * (CHANNELS + 2)) ** 0.5 * (1 + 1e-5)
 
 
 def test_own_history_starts_as_half_the_last_value():
@@ -136,3 +163,12 @@ def test_own_history_starts_as_half_the_last_value():
     table = lags()
     out = module(table[..., 1:], torch.randn(3, 5, 10, CONFIG.latent, generator=seeded(3)))
     assert torch.allclose(out, 0.5 * table[..., 1])
+
+
+def test_own_history_can_be_set_and_holds_it():
+    module = SelfHistory(3, 2, CONFIG, seeded())
+    coefficients = torch.tensor([[1.9, -0.95], [0.3, 0.2], [0.0, 1.0]])
+    module.load(coefficients)
+    table = lags()
+    out = module(table[..., 1:], torch.randn(3, 5, 10, CONFIG.latent, generator=seeded(3)))
+    assert torch.allclose(out, torch.einsum("nbmk,nk->nbm", table[..., 1:], coefficients), atol=1e-5)

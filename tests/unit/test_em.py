@@ -7,7 +7,7 @@ import pytest
 
 from rcgnn.signal.em import LARGEST_RADIUS, LEAST_PROCESS_NOISE, fit
 from rcgnn.signal.interpolate import interpolate
-from rcgnn.signal.statespace import Readings
+from rcgnn.signal.statespace import Readings, smooth
 
 TRUE = np.array(
     [
@@ -142,3 +142,11 @@ def test_every_iteration_is_told():
     support = lambda m, n: np.ones((4, 4), bool)  # noqa: E731
     fit(gappy(x), np.full(4, 0.01), lags=1, iterations=3, support=support, progress=lambda s, i: told.append((s, i["done"], i["total"])))
     assert told == [("smooth", k, 5) for k in range(1, 6)]
+
+
+def test_more_iterations_explain_the_readings_better():
+    x, _ = simulated(rows=400)
+    readings = gappy(x, 0.5)
+    fitted = [fit(readings, np.full(4, 0.01), lags=1, iterations=n) for n in (1, 3, 8)]
+    likelihood = [smooth(model, readings, gate=1e9).log_likelihood for model in fitted]
+    assert likelihood[0] + 5 < likelihood[1] < likelihood[2]

@@ -1,5 +1,6 @@
 """The sparsity threshold, the proximal step it feeds, held-out losses and the certificate, on small real networks."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from rcgnn.train.held_out import closed_is_alone, evaluate
 from rcgnn.train.null_threshold import group_gradients, null_threshold, residual_pull
 from rcgnn.train.proximal import adam_metric, proximal_step
 from rcgnn.train.record import companion_radius
+from rcgnn.train.training import Training
 
 N = 3
 
@@ -186,6 +188,27 @@ def test_gradients_stay_below_their_certificates_at_every_scale(scale):
     assert float(at_forecast.norm()) <= forecast_bound(batch, net.max_lag)
     raw = float(flat_gradient(reconstruction(output, batch), parameters).norm())
     assert raw <= parameter_certificate(net, batch, parameters, seeded(4))
+
+
+def test_resume_between_two_epochs_is_bit_identical():
+    config = Config().override(["train.batch=8"])
+    data = batches(link=0.5)
+
+    def fresh():
+        return Training(network(), data, config, ("a", "b", "c"), "links", 6)
+
+    first = fresh()
+    first.controls.balancer.threshold = null_threshold(first.network, data, seeded(1))
+    for epoch in (1, 2, 3):
+        first.epoch(epoch)
+    second = fresh()
+    second.restore(first.state())
+    second.controls.load_state_dict(json.loads(json.dumps(first.controls.state_dict())))
+    for epoch in (4, 5):
+        first.epoch(epoch)
+        second.epoch(epoch)
+    assert all(torch.equal(a, b) for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True))
+    assert first.controls.state_dict() == second.controls.state_dict()
 
 
 def test_companion_radius():

@@ -110,6 +110,20 @@ class CausalNet(nn.Module):
         lag, source, target = self.structure.edges
         return given[:, lag, source, target][regime]
 
+    def load_linear(self, own: Tensor, weights: Tensor) -> None:
+        """Start from a linear system: own [N, K] coefficients and [K+1, N, N] link weights (see `model.start`).
+
+        Raises:
+            InputError: shapes disagree.
+        """
+        shapes = [list(own.shape), list(weights.shape)]
+        expected = [[len(weights[0]), self.max_lag], list(self.structure.base.shape)]
+        if shapes != expected:
+            raise InputError(f"network: a linear start needs shapes {expected}, got {shapes}.")
+        self.history.load(own)
+        with torch.no_grad():
+            self.structure.base.copy_(weights * self.structure.allowed)
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by the part they belong to."""
         parts: dict[str, list[nn.Module]] = {

@@ -118,6 +118,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         began = time.perf_counter()
         if epoch % CERTIFY_EVERY == 1:
             certify(training, epoch)
+            progress("train", {"message": _promise(training)})
         training.epoch(epoch)
         last = epoch == config.train.epochs or training.stopped is not None
         held_out = hold_out(training, judge, epoch) if epoch % config.train.eval_every == 0 or last else None
@@ -290,6 +291,11 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
 def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
     closed = best.closed_sensors if baseline is None else np.fmin(best.closed_sensors, baseline.closed_sensors)
     return np.nan_to_num(closed - best.sensors, nan=0.0)
+
+
+def _promise(training: Training) -> str:
+    bound = training.controls.guard.certificate
+    return "no gradient certificate for a fixed sum of losses" if bound is None else f"no gradient norm above {bound:.3g} (certificate)"
 
 
 def _lower_closed(now: HeldOut, before: HeldOut) -> bool:

@@ -1,0 +1,185 @@
+"""Stepwise regression by sweeping: the same numbers as least squares, and only features that earn their penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rcgnn.screen.features import RIDGE, Features, from_moment
+from rcgnn.screen.search import ENTER, Local, grow, own_past, start, sweep, unsweep
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def covariance(seed: int, size: int = 6) -> np.ndarray:
+    root = np.random.default_rng(seed).standard_normal((size + 4, size))
+    return root.T @ root / size
+
+
+def features_of(now: np.ndarray, past: np.ndarray) -> Features:
+    """Linear features of sensors with one lag: columns `now`, then `past`."""
+    stacked = np.concatenate([now, past], axis=1)
+    stacked = stacked - stacked.mean(axis=0)
+    return from_moment(stacked.T @ stacked / len(stacked), now.shape[1], len(now))
+
+
+def data(seed: int, rows: int = 300, sensors: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    past = rng.standard_normal((rows, sensors)) @ (np.eye(sensors) + 0.4 * rng.standard_normal((sensors, sensors)))
+    weights = rng.uniform(-1, 1, (sensors, sensors)) * (rng.random((sensors, sensors)) < 0.5)
+    return past @ weights + rng.standard_normal((rows, sensors)), past
+
+
+def unexplained(features: Features, target: int, used: np.ndarray) -> float:
+    """Residual share of least squares on the correlation matrix, without any sweep."""
+    if not len(used):
+        return float(features.gram[target, target])
+    block, cross = features.gram[np.ix_(used, used)], features.gram[used, target]
+    return float(features.gram[target, target] - cross @ np.linalg.solve(block, cross))
+
+
+@given(seeds, st.integers(0, 5))
+def test_unsweep_takes_sweep_back(seed, pivot):
+    matrix = covariance(seed)
+    np.testing.assert_allclose(unsweep(sweep(matrix, pivot), pivot), matrix, rtol=1e-6, atol=1e-9)
+
+
+@given(seeds, st.permutations([0, 2, 3]))
+def test_sweeping_a_set_gives_coefficients_residuals_and_information_in_any_order(seed, order):
+    matrix = covariance(seed)
+    swept = matrix
+    for pivot in order:
+        swept = sweep(swept, pivot)
+    inside, outside = [0, 2, 3], [1, 4, 5]
+    inverse = np.linalg.inv(matrix[np.ix_(inside, inside)])
+    cross = matrix[np.ix_(inside, outside)]
+    np.testing.assert_allclose(swept[np.ix_(inside, outside)], inverse @ cross, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        swept[np.ix_(outside, outside)], matrix[np.ix_(outside, outside)] - cross.T @ inverse @ cross, rtol=1e-6, atol=1e-8
+    )
+    np.testing.assert_allclose(swept[np.ix_(inside, inside)], -inverse, rtol=1e-6, atol=1e-8)
+
+
+def test_sweep_leaves_its_input_alone():
+    matrix = covariance(0)
+    before = matrix.copy()
+    unsweep(sweep(matrix, 1), 1)
+    np.testing.assert_array_equal(matrix, before)
+
+
+def test_the_start_knows_the_own_past_and_nothing_else():
+    features = features_of(*data(1))
+    base = start(features, 2)
+    assert base.forced.tolist() == own_past(features, 2).tolist() == [4 + 2]
+    assert base.unexplained == pytest.approx(unexplained(features, 2, base.forced))
+    assert base.value(300) == pytest.approx(-300 * np.log(base.unexplained))
+
+
+def test_own_past_leaves_out_products_with_others_and_the_present():
+    owner = np.array([[0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [0, 0]])
+    features = Features(np.eye(6), np.array([0, 0, 1, 1, 1, 2]), owner, np.array([0, 1]), 10)
+    assert own_past(features, 0).tolist() == [2, 5]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.floats(0.5, 20.0))
+def test_grow_ends_where_every_feature_earns_its_penalty_and_no_other_would(seed, penalty):
+    now, past = data(seed)
+    features = features_of(now, past)
+    allowed, rows = features.lag > 0, 300.0
+    grown = grow(start(features, 0), 0, allowed, rows=rows, penalty=penalty, most=10)
+    used = np.concatenate([grown.forced, grown.chosen])
+    assert grown.unexplained == pytest.approx(unexplained(features, 0, used), rel=1e-8)
+    assert grown.cost == pytest.approx(penalty * len(grown.chosen))
+    assert set(grown.chosen) <= set(np.flatnonzero(allowed)) - set(grown.forced)
+    for feature in grown.chosen:
+        without = unexplained(features, 0, used[used != feature])
+        assert rows * np.log(without / grown.unexplained) >= penalty * (1 - 1e-9)
+    for feature in set(np.flatnonzero(allowed)) - set(used):
+        richer = unexplained(features, 0, np.append(used, feature))
+        assert rows * np.log(grown.unexplained / richer) <= ENTER * penalty * (1 + 1e-6)
+
+
+def known(rows: int = 400, seed: int = 0) -> Features:
+    """Sensor 0 now = sensors 1 and 2 one step ago; sensor 3 has nothing to do with it."""
+    rng = np.random.default_rng(seed)
+    now, past = rng.standard_normal((rows, 4)), rng.standard_normal((rows, 4))
+    now[:, 0] = 0.8 * past[:, 1] - 0.6 * past[:, 2] + 0.5 * now[:, 0]
+    return features_of(now, past)
+
+
+def test_true_causes_enter_and_others_do_not():
+    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
+    assert sorted(grown.chosen) == [5, 6]
+
+
+def test_forbidden_features_never_enter_whatever_they_would_explain():
+    allowed = np.arange(8) >= 4
+    allowed[5] = False
+    grown = grow(start(known(), 0), 0, allowed, rows=400.0, penalty=10.0, most=10)
+    assert grown.chosen.tolist() == [6]
+
+
+def test_the_target_itself_never_enters():
+    grown = grow(start(known(), 0), 0, np.ones(8, bool), rows=400.0, penalty=0.1, most=10)
+    assert 0 not in grown.chosen
+
+
+def test_a_proxy_leaves_once_the_true_causes_are_in():
+    rng = np.random.default_rng(1)
+    now, past = rng.standard_normal((500, 4)), rng.standard_normal((500, 4))
+    past[:, 3] = past[:, 1] + past[:, 2] + 0.5 * past[:, 3]  # sensor 3 echoes both causes and is the best single one
+    now[:, 0] = past[:, 1] + past[:, 2] + 0.3 * now[:, 0]
+    features = features_of(now, past)
+    base, allowed = start(features, 0), np.arange(8) >= 4
+    first = grow(base, 0, allowed, rows=500.0, penalty=10.0, most=1)
+    assert first.chosen.tolist() == [7]
+    grown = grow(base, 0, allowed, rows=500.0, penalty=10.0, most=10)
+    assert sorted(grown.chosen) == [5, 6]
+    assert grown.unexplained == pytest.approx(unexplained(features, 0, np.array([4, 5, 6])))
+
+
+def test_a_high_penalty_keeps_everything_out():
+    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=1e6, most=10)
+    assert not grown.chosen.size
+    assert grown.cost == 0.0
+
+
+def test_the_penalty_of_each_feature_is_its_own():
+    penalty = np.full(8, 10.0)
+    penalty[5] = 1e6
+    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=penalty, most=10)
+    assert grown.chosen.tolist() == [6]
+    assert grown.cost == 10.0
+
+
+def test_no_more_features_than_asked():
+    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=0.0, most=1)
+    assert grown.chosen.tolist() == [5]
+
+
+def test_growing_goes_on_from_a_model_and_leaves_it_alone():
+    features = known()
+    first = grow(start(features, 0), 0, np.arange(8) == 6, rows=400.0, penalty=10.0, most=10)
+    before = first.swept.copy()
+    grown = grow(first, 0, np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
+    assert (first.chosen.tolist(), grown.chosen.tolist()) == ([6], [6, 5])
+    np.testing.assert_array_equal(first.swept, before)
+
+
+def test_value_is_the_penalised_likelihood():
+    local = Local(np.zeros(0, int), np.zeros(0, int), 0.25, 7.0, np.eye(2))
+    assert local.value(100.0) == pytest.approx(-100 * np.log(0.25) - 7.0)
+
+
+def test_copies_of_a_feature_do_not_both_enter():
+    rng = np.random.default_rng(2)
+    now, past = rng.standard_normal((300, 3)), rng.standard_normal((300, 3))
+    past[:, 2] = past[:, 1]
+    now[:, 0] = past[:, 1] + 0.1 * now[:, 0]
+    grown = grow(start(features_of(now, past), 0), 0, np.arange(6) >= 3, rows=300.0, penalty=5.0, most=10)
+    assert len(grown.chosen) == 1
+    assert np.isfinite(grown.swept).all()
+    assert RIDGE < 1e-5  # what keeps a copy apart from itself
