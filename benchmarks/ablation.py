@@ -61,7 +61,7 @@ def report(results: list[tuple[Job, Line]], given: argparse.Namespace) -> str:
     lines = [
         f"# Ablation, {today()}",
         "",
-        f"{', '.join(FAMILIES)} x {', '.join(CELLS)} x {len(given.seeds)} seeds from {given.seeds[0]}, T = {given.rows}, 13 sensors; means.",
+        f"{', '.join(FAMILIES)} x {', '.join(CELLS)} x {len(given.seeds)} seeds from {given.seeds[0]}, T = {given.rows}, 13 sensors.",
         *machine(),
         "",
         *table(head, rows),

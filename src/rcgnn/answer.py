@@ -93,12 +93,23 @@ def _conclusion(names: list[str], decision: Decision) -> str:
         links = decision.verdict == LINK
         k, i, j = np.unravel_index(np.argmax(np.where(links, decision.score, -1.0)), links.shape)
         when = "within the same step" if k == 0 else f"after {k} step{'s' if k > 1 else ''}"
-        plural = "s" if pairs.sum() > 1 else ""
-        return f"Found {pairs.sum()} link{plural} among {len(names)} sensors; the clearest: {names[i]} drives {names[j]} {when}.{tail}"
+        found = _links(int(links.sum()), int(pairs.sum()))
+        return f"Found {found} among {len(names)} sensors; the clearest: {names[i]} drives {names[j]} {when}.{tail}"
     if open_ == len(names) * (len(names) - 1):
         return "Undecidable: too few joint rows to say anything about any pair."
     share = f"{100 * decision.detectable:.1f} %"
     return f"No links found; a link explaining {share} of a sensor's variance would have been found with 90 % probability.{tail}"
+
+
+def _links(links: int, pairs: int) -> str:
+    """Links are counted as they are listed, one a lag.
+
+    Example:
+        >>> _links(1, 1), _links(5, 5), _links(17, 15)
+        ('1 link', '5 links', '17 links between 15 pairs')
+    """
+    between = f" between {pairs} pair{'s' if pairs > 1 else ''}" if links != pairs else ""
+    return f"{links} link{'s' if links > 1 else ''}{between}"
 
 
 def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:

@@ -16,7 +16,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def system(observed: float = 1.0, outliers: bool = False) -> tuple[torch.Tensor, NetworkInput]:
+def system(observed: float = 1.0, *, outliers: bool = False) -> tuple[torch.Tensor, NetworkInput]:
     g = seeded(2)
     truth = torch.zeros(K + 1, N, N)
     truth[1, 0, 1], truth[2, 1, 2], truth[0, 3, 0] = 0.8, -0.7, 0.6

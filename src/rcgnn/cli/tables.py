@@ -47,14 +47,22 @@ def print_undecided(to: Console, reasons: Sequence[str]) -> None:
 
 
 def print_findings(to: Console, findings: Sequence[Finding]) -> None:
-    """The worst first, the first `SHOWN_FINDINGS` of them."""
-    ranked = sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))
+    """The worst first, one line a kind: the first sensor in full, the others by name; the first `SHOWN_FINDINGS` kinds."""
+    kinds: dict[tuple[int, str, str], list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        kind = (WORST_FIRST.index(finding.severity), finding.code, str(finding.evidence.get("kind", number)))
+        kinds.setdefault(kind, []).append(finding)
+    ranked = sorted(kinds.items(), key=lambda entry: entry[0][0])
     if ranked:
         to.print("\nFindings:")
-    for finding in ranked[:SHOWN_FINDINGS]:
-        to.print(safe(f"  {finding.severity:<4}  {finding.code}: {finding.message} {finding.remedy}").rstrip())
+    for _, same in ranked[:SHOWN_FINDINGS]:
+        first, others = same[0], [str(finding.sensor) for finding in same[1:]]
+        to.print(safe(f"  {first.severity:<4}  {first.code}: {first.message} {first.remedy}").rstrip())
+        if others:
+            to.print(safe(f"        and {len(others)} more alike: {', '.join(others)}"))
     if len(ranked) > SHOWN_FINDINGS:
-        to.print(f"  ... and {len(ranked) - SHOWN_FINDINGS} more in findings.json")
+        hidden = sum(len(same) for _, same in ranked[SHOWN_FINDINGS:])
+        to.print(f"  ... and {hidden} more in findings.json")
 
 
 def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> None:

@@ -1,0 +1,171 @@
+"""The screen from draws to evidence: the basis by evidence, positive scores, the right lag, only rows that were read."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from rcgnn.config import ScreenConfig
+from rcgnn.screen.structural import Screened, screen, sparse_support
+
+T = 600
+
+
+def screened(x: np.ndarray, *, keep: np.ndarray | None = None, max_lag: int = 2, **settings) -> Screened:
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    keep = np.ones(x.shape, bool) if keep is None else keep
+    return screen(z[None], keep, [slice(0, len(x))], max_lag=max_lag, config=ScreenConfig(**settings))
+
+
+def noise(seed: int, sensors: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((T, sensors))
+
+
+@cache
+def linear() -> Screened:
+    """0 drives 1 after two steps; 3 drives 2 within the step and after one."""
+    x = noise(0)
+    for t in range(2, T):
+        x[t] += 0.5 * x[t - 1]
+        x[t, 1] += 0.6 * x[t - 2, 0]
+        x[t, 2] += 0.6 * x[t, 3] + 0.5 * x[t - 1, 3]
+    return screened(x)
+
+
+def test_scores_are_positive_finite_and_zero_on_the_diagonal():
+    score = linear().score
+    off = ~np.eye(4, dtype=bool)
+    assert score.shape == (3, 4, 4)
+    assert np.isfinite(score).all()
+    assert (score[:, off] >= 0).all()
+    assert (score.max(axis=0)[off] > 0).all()
+    assert not score[:, ~off].any()
+
+
+def test_the_largest_score_over_the_lags_is_the_pairs():
+    found = linear().evidence
+    pair = np.where(found.surplus > 0, 1 + found.surplus, np.exp(np.minimum(found.surplus, 0)))
+    untouched = ~np.eye(4, dtype=bool)
+    untouched[2, 3] = untouched[3, 2] = False  # shared between the directions
+    np.testing.assert_allclose(linear().score.max(axis=0)[untouched], pair[untouched], rtol=1e-9)
+
+
+def test_a_link_scores_highest_at_its_own_lag_and_above_everything_unlinked():
+    score, chosen = linear().score, linear().evidence.chosen
+    assert np.argwhere(chosen).tolist() == [[0, 3, 2], [1, 3, 2], [2, 0, 1]]
+    assert score[:, 0, 1].argmax() == 2
+    unlinked = ~chosen.any(axis=0)
+    unlinked[2, 3] = False
+    assert min(score[2, 0, 1], score[0, 3, 2]) > 10 * score.max(axis=0)[unlinked].max()
+
+
+def test_an_unclear_direction_shares_the_score():
+    x = noise(1, 3)
+    x[:, 1] += x[:, 0]
+    score = screened(x).score[0]
+    assert score[0, 1] == pytest.approx(score[1, 0], rel=0.6)
+    assert min(score[0, 1], score[1, 0]) > 10
+
+
+def test_both_bases_are_tried_and_the_better_one_is_kept():
+    assert set(linear().value) == {"linear", "nonlinear"}
+    assert linear().basis == "linear"
+    x = noise(2)
+    x[1:, 1] += x[:-1, 0] ** 2
+    curved = screened(x)
+    assert curved.basis == "nonlinear"
+    assert curved.value["nonlinear"] > curved.value["linear"]
+    assert np.argwhere(curved.evidence.chosen).tolist() == [[1, 0, 1]]
+
+
+def test_the_basis_can_be_fixed():
+    x = noise(2)
+    x[1:, 1] += x[:-1, 0] ** 2
+    fixed = screened(x, basis="linear")
+    assert (fixed.basis, set(fixed.value)) == ("linear", {"linear"})
+    assert not fixed.evidence.chosen.any()
+
+
+def test_a_product_of_two_sensors_counts_for_both():
+    x = noise(3)
+    x[1:, 3] += 1.5 * x[:-1, 0] * x[:-1, 1]
+    found = screened(x).evidence
+    assert np.argwhere(found.chosen[:, :, 3]).tolist() == [[1, 0], [1, 1]]
+    assert min(found.surplus[0, 3], found.surplus[1, 3]) > 50
+
+
+def test_a_sensor_is_a_target_only_where_it_was_read():
+    x = noise(4)
+    x[1:, 1] += x[:-1, 0]
+    keep = np.ones(x.shape, bool)
+    keep[300:, 1] = False
+    spoiled = x.copy()
+    spoiled[300:, 1] = spoiled[299:-1, 2]  # what a smoother might have put there: no evidence for 2 -> 1
+    found = screened(spoiled, keep=keep, basis="linear")
+    assert [f.rows for f in found.features] == [598, 298, 598, 598]
+    assert found.evidence.chosen[:, 0, 1].any()
+    assert not found.evidence.chosen[:, 2, 1].any()
+
+
+def test_nothing_within_the_step_when_switched_off():
+    x = noise(1, 3)
+    x[:, 1] += x[:, 0]
+    found = screened(x, instantaneous=False)
+    assert not found.evidence.chosen[0].any()
+    assert (found.evidence.direction == 1).all()
+
+
+def test_no_more_features_than_allowed():
+    x = noise(5)
+    x[1:, 3] += x[:-1, 0] + x[:-1, 1] + x[:-1, 2]
+    found = screened(x, basis="linear", max_features=2)
+    assert found.evidence.chosen[:, :, 3].sum() == 2
+
+
+def test_a_larger_gamma_asks_for_more():
+    off = ~np.eye(4, dtype=bool)
+    lax, strict = (screened(noise(6), gamma=gamma, basis="linear").evidence.surplus[off] for gamma in (0.0, 5.0))
+    np.testing.assert_allclose(lax - strict, 2 * 5.0 * np.log(12))  # 2 gamma ln(number of features)
+
+
+def test_white_noise_has_no_links():
+    found = screened(noise(7, 5))
+    assert not found.evidence.chosen.any()
+    assert found.log_p.min() > np.log(0.05 / (found.tests * 5))
+
+
+def test_averaged_draws_stand_for_one_table_not_for_many():
+    x = noise(8)
+    x[1:, 1] += 0.3 * x[:-1, 0]
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    keep, config = np.ones(x.shape, bool), ScreenConfig(basis="linear")
+    one = screen(z[None], keep, [slice(0, T)], max_lag=2, config=config)
+    four = screen(np.stack([z] * 4), keep, [slice(0, T)], max_lag=2, config=config)
+    np.testing.assert_allclose(four.score, one.score, rtol=1e-9)
+
+
+def test_sparse_support_keeps_the_true_coefficients_and_the_own_past():
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((T, 3))
+    for t in range(2, T):
+        x[t] += 0.5 * x[t - 1]
+        x[t, 1] += 0.5 * x[t - 2, 0]
+    rows = T - 2
+    stacked = np.concatenate([x[2 - k : 2 - k + rows] for k in range(3)], axis=1)
+    support = sparse_support(stacked.T @ stacked / rows, np.full(3, float(rows)))
+    expected = np.tile(np.eye(3, dtype=bool), (1, 2))
+    expected[1, 3 + 0] = True  # effect 1; lag 2, cause 0
+    np.testing.assert_array_equal(support, expected)
+
+
+def test_a_pair_linked_at_two_lags_is_worth_both_at_its_better_one():
+    x = noise(10, 3)
+    x[2:, 1] += 0.8 * x[1:-1, 0] + 0.6 * x[:-2, 0]
+    found = screened(x, basis="linear")
+    pair = 1 + found.evidence.surplus[0, 1]
+    assert np.flatnonzero(found.evidence.chosen[:, 0, 1]).tolist() == [1, 2]
+    assert found.score[:, 0, 1].max() == pytest.approx(pair)
+    assert pair > 1 + found.evidence.profile[:, 0, 1].max() + 10
+    assert found.score[1, 0, 1] > found.score[2, 0, 1] > found.score[0, 0, 1]
