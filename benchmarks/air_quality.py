@@ -76,6 +76,7 @@ def known_pairs(edges: list[dict[str, str]], aliases: dict[str, str]) -> list[st
 def report(run: Path, seconds: float, settings: list[str]) -> str:
     """The dated file, from the run folder."""
     summary, findings, graph = (json.loads((run / f"{name}.json").read_text(encoding="utf-8")) for name in ("summary", "findings", "graph"))
+    findings = findings["findings"]
     log = run / "health.jsonl"
     records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     with (run / "edges.csv").open(encoding="utf-8", newline="") as file:

@@ -1,8 +1,9 @@
-"""The documentation is tested: what it shows runs, what there is is in it, and its links lead somewhere."""
+"""The documentation is tested: what it shows runs, and what there is is in it. Links and navigation: `test_site.py`."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import json
 import re
@@ -14,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-import yaml
-from markdown.extensions.toc import slugify
 from pydantic import BaseModel
 
 from rcgnn.cli.app import COMMANDS, app
@@ -55,10 +54,6 @@ def blocks(page: Path, language: str) -> list[tuple[int, str]]:
         if match["language"] == language and not (before and before[-1].strip() == NOT_RUN):
             found.append((text[: match.start()].count("\n") + 2, textwrap.dedent(match["body"])))
     return found
-
-
-def without_blocks(page: Path) -> str:
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def section(text: str, heading: str) -> str:
@@ -198,10 +193,15 @@ def test_every_corruption_cell_and_system_is_documented():
     assert not [name for name in SEMS if f"| `{name}` |" not in systems]
 
 
-def calls(name: str) -> list[ast.Call]:
-    """Every call of a function of this name in the source."""
+@functools.cache
+def every_call() -> list[ast.Call]:
+    """Every call of a plain name in the source."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SRC.rglob("*.py"))]
-    return [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+
+
+def calls(name: str) -> list[ast.Call]:
+    return [call for call in every_call() if isinstance(call.func, ast.Name) and call.func.id == name]
 
 
 def literal(node: ast.expr | None) -> str | None:
@@ -324,76 +324,3 @@ def test_every_field_of_the_health_log_is_documented(run):
     inside = {f"{part}.{key}" for record in records for part in free for key in getattr(record, part)}
     assert inside
     assert not [field for field in inside if f"| `{field}` |" not in page]
-
-
-# --- links, navigation, README ------------------------------------------------------------------------------------------------------
-
-
-def anchors(page: Path) -> set[str]:
-    return {slugify(re.sub(r"[`*]", "", heading), "-") for heading in re.findall(r"^#+ (.+)$", without_blocks(page), re.MULTILINE)}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_internal_links_resolve(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page)):
-        if re.match(r"[a-z]+:", target):
-            continue
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        assert file.exists(), f"{name_of(page)}: {target} leads nowhere"
-        assert not anchor or anchor in anchors(file), f"{name_of(page)}: {target} names no heading of {file.name}"
-
-
-def nav_files() -> list[str]:
-    def leaves(node: object) -> list[str]:
-        if isinstance(node, str):
-            return [node]
-        inner = node.values() if isinstance(node, dict) else node
-        return [leaf for part in inner for leaf in leaves(part)]
-
-    return leaves(yaml.safe_load(text_of("mkdocs.yml"))["nav"])
-
-
-def test_every_page_is_in_the_navigation():
-    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
-    assert pages <= set(nav_files()), f"add to nav of mkdocs.yml: {sorted(pages - set(nav_files()))}"
-
-
-@pytest.mark.parametrize("file", nav_files())
-def test_navigation_leads_somewhere(file):
-    assert (DOCS / file).is_file()
-
-
-def test_reference_names_what_exists():
-    for path in re.findall(r"^::: ([\w.]+)$", text_of("docs/reference.md"), re.MULTILINE):
-        try:
-            importlib.import_module(path)
-        except ModuleNotFoundError:
-            module, _, name = path.rpartition(".")
-            assert hasattr(importlib.import_module(module), name), path
-
-
-def test_readme_tree_names_every_room():
-    tree = section(README.read_text(encoding="utf-8"), "The tree")
-    rooms = {path.name + "/" if path.is_dir() else path.name for path in SRC.iterdir() if path.is_dir() or path.suffix == ".py"}
-    rooms -= {"__pycache__/", "__init__.py", "__main__.py"}
-    assert not [room for room in rooms if room not in tree]
-
-
-def test_readme_says_where_to_add():
-    part = section(README.read_text(encoding="utf-8"), "Where to add")
-    rows = re.findall(r"^\| [^|]+ \| ((?:`[\w/.]+\.py`(?:, )?)+) \| ([^|]+) \|$", part, re.MULTILINE)
-    assert len(rows) >= 12
-    for files, tables in rows:
-        for file, table in zip(re.findall(r"`([^`]+)`", files), re.findall(r"`([^`]+)`", tables), strict=True):
-            assert re.search(rf"^{table}\b.*=", (SRC / file).read_text(encoding="utf-8"), re.MULTILINE), f"{file} has no {table}"
-
-
-def test_readme_says_which_rooms_are_empty():
-    said = set(re.findall(r"^  (\w+)/ +\(empty so far\)", README.read_text(encoding="utf-8"), re.MULTILINE))
-    assert said == {room.name for room in SRC.iterdir() if room.is_dir() and [p.name for p in room.glob("*.py")] == ["__init__.py"]}
-
-
-def test_readme_is_short_and_its_picture_is_small():
-    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
-    assert (DOCS / "assets" / "station.png").stat().st_size < 150_000

@@ -20,6 +20,7 @@ from rcgnn.data.windows import Windows
 from rcgnn.diagnosis import bypass, diagnose
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.model.network import CausalNet
+from rcgnn.model.start import linear_start
 from rcgnn.numerics import generator
 from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
@@ -35,6 +36,8 @@ FloatArray = NDArray[np.float64]
 SELF_EPOCHS, SELF_PATIENCE = 20, 4
 """Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
 CERTIFY_EVERY = 10
+START_WINDOWS = 512
+"""Most windows that the linear start solves on."""
 """Epochs between two measurements of the certificate."""
 
 
@@ -111,6 +114,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     if alone.failed is not None or alone.taken == 0:
         training.fail(alone.controls.guard.last_rule or "no training window")
         return _result(training, judge, records)
+    _start_linear(training)
     if training.controls.balancer.proximal:
         null = null_threshold(network, data.readable(), generator(config.seed, "null-threshold"))
         training.controls.balancer.threshold = config.losses.sparse * null
@@ -161,6 +165,15 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) 
     if best is not None:
         training.restore(best)
     return found
+
+
+def _start_linear(training: Training) -> None:
+    """Own past and links start at the network's linear part, solved in closed form on windows spread over the table."""
+    data = training.data.readable()
+    if len(data):
+        spread = torch.linspace(0, len(data) - 1, min(len(data), START_WINDOWS)).long().to(data.values.device)
+        network = training.network
+        network.load_linear(*linear_start(network, data.take(spread)))
 
 
 def certify(training: Training, epoch: int) -> None:
