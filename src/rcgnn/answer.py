@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rcgnn.config import Config
 from rcgnn.data.quality import QualityReport
-from rcgnn.graph import LINK, CausalGraph, Key
+from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
 from rcgnn.screen.structural import Screened
@@ -19,6 +19,8 @@ from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
 FEW_ROWS = "too few joint rows"
+QUARANTINED = "a quarantined sensor"
+NEAR_COPY = "a near-copy of another sensor"
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -52,7 +54,7 @@ class Decision:
 
 
 def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityReport, decision: Decision) -> CausalGraph:
-    """The graph over all sensors of the table: quarantined ones and near-copies keep their empty row and column."""
+    """The graph over all sensors of the table; what could not take part keeps its row and column, undecided."""
     size = (len(decision.score), len(names), len(names))
     place = np.ix_(np.arange(size[0]), active, active)
 
@@ -61,13 +63,16 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
         wide[place] = array
         return wide
 
+    verdict = widened(decision.verdict)
+    reasons = {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()}
+    _left_out(verdict, reasons, names, report)
     return CausalGraph(
         names,
         widened(decision.score),
-        widened(decision.verdict),
+        verdict,
         widened(decision.strength),
         widened(decision.confidence),
-        {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()},
+        reasons,
         dict(report.quarantined),
         dict(report.aliases),
         _conclusion([names[i] for i in active], decision),
@@ -75,14 +80,30 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
 
 
 def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport) -> CausalGraph:
-    """The graph when fewer than two sensors can take part."""
-    return CausalGraph.empty(
+    """The graph when fewer than two sensors can take part: every pair is open."""
+    size = (max_lag + 1, len(names), len(names))
+    verdict, reasons = np.zeros(size, np.int8), dict[Key, str]()
+    _left_out(verdict, reasons, names, report)
+    return CausalGraph.of(
         names,
-        max_lag,
+        np.zeros(size),
+        verdict,
+        reasons=reasons,
         quarantined=dict(report.quarantined),
         aliases=dict(report.aliases),
         conclusion="Undecidable: fewer than two sensors have readings that vary and are not copies of each other.",
     )
+
+
+def _left_out(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[str, ...], report: QualityReport) -> None:
+    """Every pair with a sensor that did not take part is an open question, in place."""
+    why = dict.fromkeys(report.quarantined, QUARANTINED) | dict.fromkeys(report.aliases, NEAR_COPY)
+    for i, cause in enumerate(names):
+        for j, effect in enumerate(names):
+            reason = why.get(cause) or why.get(effect)
+            if i != j and reason:
+                verdict[:, i, j] = UNDECIDED
+                reasons |= {(k, i, j): reason for k in range(len(verdict))}
 
 
 def _conclusion(names: list[str], decision: Decision) -> str:

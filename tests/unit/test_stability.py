@@ -33,15 +33,14 @@ def test_a_strong_link_holds_in_every_half_and_an_absent_one_in_none():
     assert found.sum() == 1.0
 
 
-def test_a_link_that_only_just_earned_its_penalty_is_less_sure():
-    for seed in range(20):
-        model = screened(linked(0.16, seed), basis="linear")
-        if model.evidence.chosen[1, 0, 1]:
-            found = confident(model)[1, 0, 1]
-            assert 0.2 <= found <= 0.95
-            break
-    else:
-        pytest.fail("no marginal link was chosen in twenty systems")
+def test_links_that_only_just_earned_their_penalty_are_as_sure_as_a_coin():
+    sure = []
+    for seed in range(12):
+        model = screened(linked(0.12, seed), basis="linear")
+        if 0 < model.evidence.surplus[0, 1] < 3:
+            sure.append(confident(model)[1, 0, 1])
+    assert len(sure) >= 3
+    assert 0.4 < np.mean(sure) < 0.75
 
 
 def test_a_link_of_one_stretch_of_rows_is_less_sure_than_a_steady_one():

@@ -1,0 +1,148 @@
+"""Decisions look at evidence alone: significance, crumbs, directions that nothing tells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rcgnn.graph import LINK, NONE, UNDECIDED
+from rcgnn.verdict import CRUMB, DIRECTION, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
+
+N, K = 4, 2
+SURE = -100.0
+
+
+def found(links: dict[tuple[int, int, int], float], *, log_p: float = SURE, direction: np.ndarray | None = None) -> PairEvidence:
+    """Evidence with the given surplus at (k, i, j); everything else is nothing."""
+    surplus, p = np.full((N, N), -5.0), np.zeros((N, N))
+    chosen = np.zeros((K + 1, N, N), bool)
+    for (k, i, j), value in links.items():
+        surplus[i, j], p[i, j], chosen[k, i, j] = value, log_p, True
+    return PairEvidence(surplus, p, chosen, np.ones((N, N)) if direction is None else direction, 10)
+
+
+def keys(verdict: np.ndarray, which: int = LINK) -> list[tuple[int, int, int]]:
+    return [(int(k), int(i), int(j)) for k, i, j in np.argwhere(verdict == which)]
+
+
+def test_chosen_significant_pairs_are_links_at_the_chosen_lags_only():
+    verdict, reasons = decide(found({(1, 0, 1): 50.0, (2, 0, 1): 50.0, (0, 2, 3): 60.0}), alpha=0.05)
+    assert keys(verdict) == [(0, 2, 3), (1, 0, 1), (2, 0, 1)]
+    assert reasons == {}
+    assert verdict.dtype == np.int8
+
+
+def test_nothing_chosen_nothing_linked():
+    verdict, reasons = decide(found({}), alpha=0.05)
+    assert (verdict == NONE).all()
+    assert reasons == {}
+
+
+def test_evidence_without_being_chosen_is_no_link():
+    evidence = found({})
+    evidence.log_p[:] = SURE
+    evidence.surplus[:] = 99.0
+    assert (decide(evidence, alpha=0.05)[0] == NONE).all()
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.9, LINK), (1.1, NONE)])
+def test_alpha_is_divided_by_everything_that_competed(factor, verdict):
+    alpha, tests = 0.05, 10
+    evidence = found({(1, 0, 1): 50.0}, log_p=float(np.log(factor * alpha / (tests * N))))
+    assert decide(evidence, alpha=alpha)[0][1, 0, 1] == verdict
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(1.1, LINK), (0.9, NONE)])
+def test_crumbs_beside_strong_links_are_not_links(share, verdict):
+    links = {(1, 0, 1): 1000.0, (1, 1, 2): 1000.0, (1, 2, 3): 1000.0, (1, 3, 0): share * CRUMB * 1000.0}
+    assert decide(found(links), alpha=0.05)[0][1, 3, 0] == verdict
+
+
+def test_a_weak_link_alone_is_no_crumb():
+    assert keys(decide(found({(1, 0, 1): 0.5}), alpha=0.05)[0]) == [(1, 0, 1)]
+
+
+def test_insignificant_pairs_do_not_move_the_median():
+    evidence = found({(1, 0, 1): 10.0, (1, 1, 2): 1e6, (1, 2, 3): 1e6})
+    evidence.log_p[1, 2] = evidence.log_p[2, 3] = 0.0
+    assert keys(decide(evidence, alpha=0.05)[0]) == [(1, 0, 1)]
+
+
+@pytest.mark.parametrize("share", [UNCLEAR - 0.01, 0.5, UNCLEAR])
+def test_an_unclear_direction_is_undecided_both_ways_with_its_reason(share):
+    direction = np.ones((N, N))
+    direction[0, 1] = share
+    verdict, reasons = decide(found({(0, 0, 1): 50.0}, direction=direction), alpha=0.05)
+    if share < UNCLEAR:
+        assert keys(verdict, UNDECIDED) == [(0, 0, 1), (0, 1, 0)]
+        assert reasons == {(0, 0, 1): DIRECTION, (0, 1, 0): DIRECTION}
+        assert keys(verdict) == []
+    else:
+        assert keys(verdict) == [(0, 0, 1)]
+        assert reasons == {}
+
+
+def test_an_unclear_direction_leaves_lagged_links_of_the_pair_alone():
+    direction = np.ones((N, N))
+    direction[0, 1] = 0.5
+    verdict, _ = decide(found({(0, 0, 1): 50.0, (1, 0, 1): 50.0, (2, 1, 0): 50.0}, direction=direction), alpha=0.05)
+    assert keys(verdict) == [(1, 0, 1), (2, 1, 0)]
+
+
+def test_insignificant_pairs_have_no_direction_to_be_unclear_about():
+    direction = np.ones((N, N))
+    direction[0, 1] = 0.5
+    verdict, reasons = decide(found({(0, 0, 1): 50.0}, log_p=0.0, direction=direction), alpha=0.05)
+    assert (verdict == NONE).all()
+    assert reasons == {}
+
+
+def test_decide_leaves_its_evidence_alone():
+    evidence = found({(0, 0, 1): 50.0, (1, 1, 2): 1.0})
+    before = [evidence.surplus.copy(), evidence.log_p.copy(), evidence.chosen.copy(), evidence.direction.copy()]
+    decide(evidence, alpha=0.05)
+    for array, copy in zip((evidence.surplus, evidence.log_p, evidence.chosen, evidence.direction), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_set_aside_opens_pairs_without_a_link_at_every_lag():
+    verdict, reasons = decide(found({(1, 0, 1): 50.0}), alpha=0.05)
+    pairs = np.zeros((N, N), bool)
+    pairs[0, 1] = pairs[2, 3] = True
+    set_aside(verdict, reasons, pairs, "too few")
+    assert keys(verdict) == [(1, 0, 1)]
+    assert keys(verdict, UNDECIDED) == [(0, 2, 3), (1, 2, 3), (2, 2, 3)]
+    assert set(reasons.values()) == {"too few"}
+    assert set(reasons) == set(keys(verdict, UNDECIDED))
+
+
+def test_every_open_question_has_a_reason_and_nothing_else_has_one():
+    direction = np.full((N, N), 0.5)
+    verdict, reasons = decide(found({(0, 0, 1): 50.0, (0, 2, 3): 50.0}, direction=direction), alpha=0.05)
+    set_aside(verdict, reasons, np.triu(np.ones((N, N), bool), 1), "too few")
+    assert set(reasons) == set(keys(verdict, UNDECIDED))
+
+
+@given(st.floats(20, 1e6), st.floats(1.0, 60.0), st.floats(0.5, 0.99))
+def test_detectable_share_falls_with_rows_and_rises_with_penalty_and_power(rows, penalty, power):
+    here = detectable_share(rows, penalty, power)
+    assert 0 < here < 1
+    assert detectable_share(1.5 * rows, penalty, power) < here < detectable_share(rows, 1.5 * penalty, power)
+    assert here <= detectable_share(rows, penalty, min(power + 0.005, 0.999))
+
+
+def test_detectable_share_is_what_it_says():
+    """With this share the statistic -n ln(1 - r^2) exceeds its penalty nine times in ten."""
+    rng = np.random.default_rng(0)
+    rows, penalty = 800, 15.0
+    share = detectable_share(rows, penalty)
+    cause = rng.standard_normal((1500, rows))
+    effect = np.sqrt(share) * cause + np.sqrt(1 - share) * rng.standard_normal(cause.shape)
+    r2 = np.array([np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(cause, effect, strict=True)])
+    assert np.mean(-rows * np.log1p(-r2) > penalty) == pytest.approx(0.9, abs=0.03)
+
+
+def test_no_rows_detect_nothing():
+    assert detectable_share(0.0, 15.0) == pytest.approx(1.0, abs=1e-6)
