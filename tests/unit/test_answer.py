@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rcgnn.answer import FEW_ROWS, Decision, assemble, undecidable
+from rcgnn.answer import FEW_ROWS, NEAR_COPY, QUARANTINED, Decision, assemble, undecidable
 from rcgnn.config import Config
 from rcgnn.data.quality import inspect
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph
@@ -51,13 +51,15 @@ def test_sensors_that_took_no_part_keep_their_rows_and_columns():
     graph = assemble(("dead", "a", "copy", "b", "c"), np.array([1, 3, 4]), report, made)
     assert graph.names == ("dead", "a", "copy", "b", "c")
     assert graph.links() == [(1, 1, 4)]
-    assert graph.undecided() == [(2, 3, 1)]
-    assert graph.reasons == {(2, 3, 1): "why"}
+    assert graph.reasons[2, 3, 1] == "why"
+    assert set(graph.reasons) == set(graph.undecided())
     assert (graph.strength[1, 1, 4], graph.confidence[1, 1, 4], graph.score[1, 1, 4]) == (0.5, 0.9, 9.0)
-    for out in (0, 2):
-        for array in (graph.score, graph.verdict, graph.strength, graph.confidence):
+    for out, why in ((0, QUARANTINED), (2, NEAR_COPY)):
+        for array in (graph.score, graph.strength, graph.confidence):
             assert not array[:, out].any()
             assert not array[:, :, out].any()
+        for other in (1, 3, 4):
+            assert all(graph.reasons[k, i, j] == why for k in range(3) for i, j in ((out, other), (other, out)))
     assert (graph.quarantined, graph.aliases) == (report.quarantined, report.aliases)
 
 
@@ -69,6 +71,8 @@ def test_quarantined_and_copied_sensors_of_a_real_table_keep_their_place():
     assert graph.aliases == {"copy": "pump"}
     assert graph.score.shape == (3, 6, 6)
     assert [(graph.names[i], graph.names[j], k) for k, i, j in graph.links()] == [("pump", "flow", 1)]
+    open_pairs = {(graph.names[i], graph.names[j]) for _, i, j in graph.undecided()}
+    assert open_pairs == {(a, b) for a in graph.names for b in graph.names if a != b and {a, b} & {"lamp", "dead", "copy"}}
 
 
 def numbers(sentence: str) -> list[int]:
@@ -115,6 +119,14 @@ def test_open_pairs_are_counted_behind_the_links():
     assert graph.conclusion.endswith("after 1 step. 2 pairs are undecided.")
 
 
+@pytest.mark.xfail(strict=True, reason="pairs with a sensor that took no part are undecided in the graph but not in the sentence")
+def test_the_sentence_counts_every_open_pair():
+    x = driven()
+    x[:, 3] = 7.0
+    graph = fit(x).graph
+    assert f"{len({(i, j) for _, i, j in graph.undecided()})} pairs are undecided" in graph.conclusion
+
+
 def test_no_links_comes_with_the_power_to_find_some():
     graph = graph_of(decision({}))
     assert graph.conclusion == "No links found; a link explaining 3.1 % of a sensor's variance would have been found with 90 % probability."
@@ -144,6 +156,7 @@ def test_no_two_sensors_is_undecidable():
     graph = undecidable(series.names, 4, inspect(series))
     assert graph.score.shape == (5, 3, 3)
     assert set(graph.quarantined) == {"b", "c"}
+    assert len(graph.undecided()) == len(graph.reasons) == 5 * 6
     assert graph.conclusion.startswith("Undecidable: fewer than two sensors")
 
 
