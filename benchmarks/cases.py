@@ -32,6 +32,8 @@ DEFAULT = "default"
 """Cell: the corruption that a system comes with."""
 WARM = {OURS: ("rcgnn.refine",), "lasso-var": ("sklearn.linear_model",), "origin": ("rcgnn.origin",)}
 """What each method loads outside the clock."""
+THREADS = os.environ.get("OMP_NUM_THREADS")
+"""As the benchmark was started; it belongs to the command."""
 Line = dict[str, Any]
 
 
@@ -199,9 +201,10 @@ def machine() -> list[str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     software = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch"))
     script = Path(sys.argv[0]).name
+    threads = f"OMP_NUM_THREADS={THREADS} " if THREADS else ""
     return [
         f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, {software}; source {source_digest()}.",
-        f"Command: `{shlex.join(['python', f'benchmarks/{script}', *sys.argv[1:]])}`",
+        f"Command: `{threads}{shlex.join(['python', f'benchmarks/{script}', *sys.argv[1:]])}`",
     ]
 
 

@@ -318,7 +318,7 @@ RULES: dict[str, Rule] = {
     "AUX_DOMINATES": aux_dominates,
     "UNSTABLE_GRAPH": unstable_graph,
 }
-"""Code -> rule. INPUT comes from `data.quality`, DIRECTION_UNCLEAR from `select.orientation`: records cannot decide them."""
+"""Code -> rule. INPUT comes from `data.quality`, DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
 
 
 def diagnose(records: Records, config: Config) -> list[Finding]:

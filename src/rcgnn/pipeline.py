@@ -132,6 +132,7 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
         decision = Decision.of(screened, prepared.scaled, config)
         graph = assemble(series.names, prepared.active, report, decision)
     records = refined.records if refined else []
+    findings += _given_up(refined)
     findings += [*decision.findings, *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined)
     return Fit(
@@ -191,8 +192,23 @@ def _trained(refined: Refined | None) -> dict[str, Any]:
     if last is not None:
         facts["gain_over_self"] = last.gain_over_self
     if refined.failed:
-        facts["verdict"] = f"refinement failed: {refined.failed}"
+        facts["verdict"] = refined.failed
     return facts
+
+
+def _given_up(refined: Refined | None) -> list[Finding]:
+    """The neural stage failed: say so, even when it failed before its first record."""
+    if refined is None or not refined.failed:
+        return []
+    return [
+        Finding(
+            code=refined.failed.rpartition(": ")[2],
+            severity="act",
+            message=f"the neural stage was given up ({refined.failed}); the graph is the screen's, as in every run.",
+            remedy="Lower train.lr, or look at the health record for the first bad tensor.",
+            applied=True,
+        )
+    ]
 
 
 def _ranges(series: Series, prepared: Prepared) -> dict[str, list[list[float | None]]]:

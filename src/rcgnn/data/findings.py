@@ -98,7 +98,7 @@ def table_findings(
         rows=rows, sensors=sensors, observed_share=observed,
     )  # fmt: skip
     for name, reason in quarantined.items():
-        text = f"{name}: {reason}.", "Quarantined: it stays in the output without links."
+        text = f"{name}: {reason}.", "Quarantined: it keeps its place in the output, and its pairs are undecided."
         yield finding("quarantined", "act", name, text, reason=reason)
     for copy, name in aliases.items():
         text = f"{copy}: a near-copy of {name} (correlation beyond .999).", f"{name} stands for both."

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training that cannot blow up: guard, balance, schedules, stopping, records; `trainer.train` reads top to bottom."""
