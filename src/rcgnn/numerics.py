@@ -7,6 +7,9 @@ the same numbers as an unbroken one.
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +45,27 @@ def generator(seed: int, purpose: str, epoch: int = 0) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(stream(seed, purpose, epoch))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra on one thread inside the block, torch too where it is loaded; as before afterwards.
+
+    Matrices of a few dozen sensors are too small to share: two threads gain nothing on an idle machine, and on a busy one they
+    wait for each other (air quality, 13 sensors, two busy cores: 315 s with two threads, 41 s with one).
+    """
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = 0 if torch is None else torch.get_num_threads()
+    with threadpool_limits(limits=1):
+        try:
+            if torch is not None:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(before)
 
 
 def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from rcgnn.data.windows import split_blocks
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
-from rcgnn.numerics import rng
+from rcgnn.numerics import one_thread, rng
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal, infer
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 OnRecord = Callable[[HealthRecord], None]
 LEAST_SENSORS = 2
+SMALL = 64
+"""Up to this many sensors one thread does best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +107,17 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
         progress: told of every stage and step.
         on_record: called with every health record as it is made.
     """
-    if config.recipe != "auto":
-        return _origin(series, config, progress, on_record)
+    with _threads(series.shape[1]):
+        if config.recipe != "auto":
+            return _origin(series, config, progress, on_record)
+        return _auto(series, config, progress, on_record)
+
+
+def _threads(sensors: int) -> AbstractContextManager[None]:
+    return one_thread() if sensors <= SMALL else nullcontext()
+
+
+def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
     clock = _Clock()
     with clock.stage("inspect", progress):
         report = inspect(series, min_observed=config.data.min_observed)
@@ -181,7 +192,8 @@ def _long_enough(prepared: Prepared, config: Config) -> bool:
 def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Refined:
     from rcgnn.refine import refine
 
-    return refine(prepared.scaled, prepared.held, screened, config, progress=progress, on_record=on_record)
+    with _threads(prepared.scaled.shape[1]):  # again: torch has only now been loaded
+        return refine(prepared.scaled, prepared.held, screened, config, progress=progress, on_record=on_record)
 
 
 def _trained(refined: Refined | None) -> dict[str, Any]:
@@ -229,7 +241,8 @@ def _origin(series: Series, config: Config, progress: Progress, on_record: OnRec
             on_record(epoch.record)
 
     began = time.perf_counter()
-    done = fit_origin(series, config, progress=progress, on_epoch=report)
+    with _threads(series.shape[1]):
+        done = fit_origin(series, config, progress=progress, on_epoch=report)
     seconds = {"train": round(time.perf_counter() - began, 3)}
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}
     findings: Sequence[Finding] = diagnose(done.records, config)

@@ -20,7 +20,8 @@ from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
 from rcgnn.train.trainer import train
 
-CANDIDATES_PER_LINK = 2
+MOST_RUNNERS_UP = 3
+"""Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +88,10 @@ def refine(
 
 
 def choose(screened: Screened) -> BoolArray:
-    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, `CANDIDATES_PER_LINK` times as many plus one a sensor."""
+    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, as many again up to `MOST_RUNNERS_UP` a sensor."""
     chosen = screened.evidence.chosen
     sensors = chosen.shape[1]
-    most = CANDIDATES_PER_LINK * int(chosen.sum()) + sensors
+    most = int(chosen.sum()) + min(int(chosen.sum()), MOST_RUNNERS_UP * sensors) + sensors
     profile = np.where(chosen, np.inf, screened.evidence.profile)
     profile[:, np.arange(sensors), np.arange(sensors)] = -np.inf
     profile[0][~_allowed_lag0(screened)] = -np.inf
