@@ -41,7 +41,7 @@ class Decision:
     def of(cls, screened: Screened, scaled: Series, config: Config) -> Decision:
         """Decide from the screen's evidence."""
         found = screened.evidence
-        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests)
+        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile)
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         set_aside(verdict, reasons, _too_few(scaled, screened, config), FEW_ROWS)
         strength = strengths(screened)

@@ -2,7 +2,8 @@
 
 A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled by the pairs that were not chosen, stays
 below alpha after Bonferroni over everything that competed, and (3) its evidence is not negligible beside the accepted
-links' median: deterministic systems make the smallest misfit significant, and such crumbs are not links.
+links' median: deterministic systems make the smallest misfit significant, and such crumbs are not links. Of a pair's lags the
+best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rcgnn.series import BoolArray, FloatArray
 
 CRUMB = 0.05
 """Share of the accepted links' median evidence below which a pair is a crumb."""
+MINOR_LAG = 0.1
+"""Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
 """A lag-0 link whose direction has less than this share of the evidence is reported as undirected."""
 
@@ -34,6 +37,7 @@ class PairEvidence:
         chosen: [K+1, N, N] lags at which the search chose the pair.
         direction: [N, N] share of the evidence for i -> j against j -> i at lag 0; 1 where no lag-0 link.
         tests: number of features that competed for one sensor.
+        profile: [K+1, N, N] evidence above its penalty of each lag by itself.
     """
 
     surplus: FloatArray
@@ -41,6 +45,7 @@ class PairEvidence:
     chosen: BoolArray
     direction: FloatArray
     tests: int
+    profile: FloatArray
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -55,7 +60,7 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
-    verdict = np.where(found.chosen & significant, LINK, NONE).astype(np.int8)
+    verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)
     reasons: dict[Key, str] = {}
     unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)
     for i, j in np.argwhere(unclear):
@@ -64,6 +69,12 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
                 verdict[0, a, b] = UNDECIDED
                 reasons[(0, int(a), int(b))] = DIRECTION
     return verdict, reasons
+
+
+def _own_lags(found: PairEvidence) -> BoolArray:
+    """[K+1, N, N] chosen lags worth naming: the pair's best, and those with at least `MINOR_LAG` of the pair's evidence."""
+    profile = np.where(found.chosen, found.profile, -np.inf)
+    return found.chosen & ((profile >= MINOR_LAG * found.surplus) | (profile == profile.max(axis=0)))
 
 
 def set_aside(verdict: NDArray[np.int8], reasons: dict[Key, str], pairs: BoolArray, why: str) -> None:
