@@ -12,6 +12,7 @@ from rcgnn.data.quality import QualityReport
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
+from rcgnn.screen.null import Chance
 from rcgnn.screen.structural import Screened
 from rcgnn.select.effects import strengths
 from rcgnn.select.stability import confidence
@@ -21,6 +22,8 @@ from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set
 FEW_ROWS = "too few joint rows"
 QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
+SPURIOUS = 0.05
+"""Share of pairs that may look linked on shifted copies before a finding says so."""
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -38,10 +41,10 @@ class Decision:
     detectable: float
 
     @classmethod
-    def of(cls, screened: Screened, scaled: Series, config: Config) -> Decision:
-        """Decide from the screen's evidence."""
+    def of(cls, screened: Screened, scaled: Series, chance: Chance, config: Config) -> Decision:
+        """Decide from the screen's evidence and what it finds by chance."""
         found = screened.evidence
-        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile)
+        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance.surplus)
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         set_aside(verdict, reasons, _too_few(scaled, screened, config), FEW_ROWS)
         strength = strengths(screened)
@@ -49,7 +52,7 @@ class Decision:
         rows = float(np.median([f.rows for f in screened.features]))
         penalty = np.log(max(rows, 2.0)) + 2.0 * config.screen.gamma * np.log(screened.tests)
         sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
-        findings = _about(reasons, scaled.names)
+        findings = [*_about(reasons, scaled.names), *_by_chance(chance, len(scaled.names))]
         return cls(screened.score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
 
 
@@ -169,3 +172,23 @@ def _about(reasons: dict[Key, str], names: tuple[str, ...]) -> list[Finding]:
             )
         )
     return findings
+
+
+def _by_chance(chance: Chance, sensors: int) -> list[Finding]:
+    """A warning when shifted copies of the table show links too."""
+    total = sensors * (sensors - 1)
+    if chance.pairs <= SPURIOUS * total:
+        return []
+    return [
+        Finding(
+            code="INPUT",
+            severity="warn",
+            message=(
+                f"on circularly shifted copies of the table, where nothing can drive anything, {chance.pairs:.0f} of {total} pairs still "
+                "look linked: the sensors share a season, a trend or a unit root."
+            ),
+            remedy="Only pairs with more evidence than any of these are called links; remove the season or give changes to see more.",
+            evidence={"kind": "chance", "pairs": chance.pairs, "surplus": chance.surplus},
+            applied=True,
+        )
+    ]

@@ -23,6 +23,7 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.numerics import one_thread, rng
+from rcgnn.screen.null import Chance, largest_by_chance
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal, infer
@@ -140,7 +141,7 @@ def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecor
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        decision = Decision.of(screened, prepared.scaled, config)
+        decision = Decision.of(screened, prepared.scaled, _chance(signal, keep, prepared, screened, config), config)
         graph = assemble(series.names, prepared.active, report, decision)
     records = refined.records if refined else []
     findings += _given_up(refined)
@@ -180,6 +181,17 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     draw = rng(config.seed, "signal")
     signal = infer(readings, noise, config=config.signal, support=sparse_support, rng=draw, progress=progress)
     return signal, scaled.mask & ~signal.gated
+
+
+def _chance(signal: Signal, keep: BoolArray, prepared: Prepared, screened: Screened, config: Config) -> Chance:
+    return largest_by_chance(
+        signal.draws,
+        keep,
+        prepared.scaled.segments(),
+        max_lag=config.data.max_lag,
+        config=config.screen.model_copy(update={"basis": screened.basis}),
+        rngs=[rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)],
+    )
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

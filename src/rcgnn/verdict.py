@@ -1,9 +1,11 @@
 """From evidence to decided links. Never sees truth, never a threshold tuned on truth.
 
 A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled by the pairs that were not chosen, stays
-below alpha after Bonferroni over everything that competed, and (3) its evidence is not negligible beside the accepted
-links' median: deterministic systems make the smallest misfit significant, and such crumbs are not links. Of a pair's lags the
-best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
+below alpha after Bonferroni over everything that competed, (3) its evidence beats the best that circularly shifted copies of
+the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), and (4) it is not
+negligible beside the accepted links' median: deterministic systems make the smallest misfit significant, and such crumbs are
+not links. Of a pair's lags the best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop
+up what the best one leaves.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class PairEvidence:
         direction: [N, N] share of the evidence for i -> j against j -> i at lag 0; 1 where no lag-0 link.
         tests: number of features that competed for one sensor.
         profile: [K+1, N, N] evidence above its penalty of each lag by itself.
+        chance: largest surplus of a pair on circularly shifted copies, where nothing drives anything.
     """
 
     surplus: FloatArray
@@ -46,6 +49,7 @@ class PairEvidence:
     direction: FloatArray
     tests: int
     profile: FloatArray
+    chance: float = 0.0
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -58,6 +62,7 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     picked = found.chosen.any(axis=0)
     sensors = found.chosen.shape[1]
     significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
+    significant &= found.surplus > found.chance
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)

@@ -71,6 +71,17 @@ def test_a_curved_response_has_the_size_of_its_swing():
     assert abs(found[1, 0, 1]) == pytest.approx(expected, abs=0.05)
 
 
+def test_features_of_one_link_make_one_swing():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((T, 3))
+    move = x[:-1, 0] + 0.7 * x[:-1, 0] ** 2
+    x[1:, 1] = move + 0.5 * x[1:, 1]
+    model = screened(x)
+    assert (model.features[1].owner[model.ordered.locals[1].chosen] == 0).all()
+    assert len(model.ordered.locals[1].chosen) >= 2
+    assert strengths(model)[1, 0, 1] == pytest.approx(np.std(move) / np.std(x[1:, 1]), abs=0.03)
+
+
 def test_a_rising_curve_is_positive_and_a_falling_one_negative():
     rng = np.random.default_rng(2)
     x = rng.standard_normal((T, 3))

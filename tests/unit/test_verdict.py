@@ -8,19 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcgnn.graph import LINK, NONE, UNDECIDED
-from rcgnn.verdict import CRUMB, DIRECTION, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
+from rcgnn.verdict import CRUMB, DIRECTION, MINOR_LAG, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
 
 N, K = 4, 2
 SURE = -100.0
 
 
 def found(links: dict[tuple[int, int, int], float], *, log_p: float = SURE, direction: np.ndarray | None = None) -> PairEvidence:
-    """Evidence with the given surplus at (k, i, j); everything else is nothing."""
-    surplus, p = np.full((N, N), -5.0), np.zeros((N, N))
+    """Evidence with the given surplus at (k, i, j); a pair has that of its lags together; everything else is nothing."""
+    profile = np.full((K + 1, N, N), -5.0)
+    for key, value in links.items():
+        profile[key] = value
     chosen = np.zeros((K + 1, N, N), bool)
-    for (k, i, j), value in links.items():
-        surplus[i, j], p[i, j], chosen[k, i, j] = value, log_p, True
-    return PairEvidence(surplus, p, chosen, np.ones((N, N)) if direction is None else direction, 10)
+    chosen[tuple(np.array(list(links), int).reshape(-1, 3).T)] = True
+    linked = chosen.any(axis=0)
+    surplus = np.where(linked, np.where(chosen, profile, 0.0).sum(axis=0), -5.0)
+    direction = np.ones((N, N)) if direction is None else direction
+    return PairEvidence(surplus, np.where(linked, log_p, 0.0), chosen, direction, 10, profile)
 
 
 def keys(verdict: np.ndarray, which: int = LINK) -> list[tuple[int, int, int]]:
@@ -58,6 +62,20 @@ def test_alpha_is_divided_by_everything_that_competed(factor, verdict):
 def test_crumbs_beside_strong_links_are_not_links(share, verdict):
     links = {(1, 0, 1): 1000.0, (1, 1, 2): 1000.0, (1, 2, 3): 1000.0, (1, 3, 0): share * CRUMB * 1000.0}
     assert decide(found(links), alpha=0.05)[0][1, 3, 0] == verdict
+
+
+@pytest.mark.parametrize(("share", "lags"), [(1.2, [1, 2]), (0.8, [1])])
+def test_a_second_lag_is_named_with_a_tenth_of_the_pairs_evidence(share, lags):
+    second = share * MINOR_LAG / (1 - share * MINOR_LAG) * 100.0  # that share of the pair's whole
+    verdict, _ = decide(found({(1, 0, 1): 100.0, (2, 0, 1): second}), alpha=0.05)
+    assert [k for k, _, _ in keys(verdict)] == lags
+
+
+def test_the_best_lag_is_named_even_where_lags_share_the_evidence():
+    """Two lags of a smooth cause: either alone can be spared, both together cannot."""
+    evidence = found({(1, 0, 1): 2.0, (2, 0, 1): 1.0})
+    evidence.surplus[0, 1] = 200.0
+    assert keys(decide(evidence, alpha=0.05)[0]) == [(1, 0, 1)]
 
 
 def test_a_weak_link_alone_is_no_crumb():
