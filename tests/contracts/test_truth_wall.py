@@ -27,7 +27,9 @@ def names(tree: ast.AST) -> set[str]:
     """Every identifier: parameters, variables, attributes, keywords, functions, imports."""
     found: set[str] = set()
     for node in ast.walk(tree):
-        found |= {value for field in ("id", "arg", "attr", "name", "module", "asname") if isinstance(value := getattr(node, field, None), str)}
+        found |= {
+            value for field in ("id", "arg", "attr", "name", "module", "asname") if isinstance(value := getattr(node, field, None), str)
+        }
     return found
 
 
@@ -36,7 +38,9 @@ def offends(code: str) -> bool:
     tree = ast.parse(code)
     modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {f"rcgnn.{a.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "rcgnn" for a in node.names}
+    modules |= {
+        f"rcgnn.{a.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "rcgnn" for a in node.names
+    }
     return any(FORBIDDEN.search(name) for name in names(tree)) or any(module.startswith(DOORS) for module in modules)
 
 
@@ -67,7 +71,9 @@ def test_the_wall_would_notice(code):
     assert offends(code)
 
 
-@pytest.mark.parametrize("code", ["from rcgnn.errors import TruthRefusedError", "x = True", "stop.evaluate(model)", "from rcgnn.numerics import rng"])
+@pytest.mark.parametrize(
+    "code", ["from rcgnn.errors import TruthRefusedError", "x = True", "stop.evaluate(model)", "from rcgnn.numerics import rng"]
+)
 def test_the_wall_lets_other_names_pass(code):
     assert not offends(code)
 

@@ -185,10 +185,14 @@ def test_sensors_that_take_turns_are_undecidable():
     assert graph.conclusion.startswith("Undecidable: too few joint rows")
 
 
-@pytest.mark.xfail(strict=True, reason="links on pairs with too few rows are kept: 47 rows of white noise and 13 lags give sixteen links")
-def test_too_few_rows_for_the_own_past_make_no_links():
-    x = np.random.default_rng(0).standard_normal((60, 3))
-    assert fit(x, None, "data.max_lag=13").graph.links() == []
+@pytest.mark.xfail(
+    strict=True, reason="the search overfits where rows are few (6 % false links), and links on pairs with too few rows are kept"
+)
+@pytest.mark.parametrize(("rows", "lags"), [(35, 3), (60, 6)])
+def test_hardly_any_rows_make_no_links(rows, lags):
+    tables = [np.random.default_rng(seed).standard_normal((rows, 4)) for seed in range(10)]
+    found = sum(int(fit(x, None, f"data.max_lag={lags}").graph.summary.sum()) for x in tables)
+    assert found <= 0.02 * 10 * 12
 
 
 def test_strength_stands_where_links_are_and_on_the_diagonal_alone():

@@ -85,7 +85,7 @@ def test_an_explosive_series_is_held_below_the_unit_circle():
 def test_random_walks_stay_stable_with_and_without_support():
     x = np.cumsum(np.random.default_rng(3).standard_normal((400, 3)), axis=0)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    for support in (None, lambda moment, observed: np.ones((3, 6), bool)):
+    for support in (None, lambda *_: np.ones((3, 6), bool)):
         found = fit(gappy(x), np.full(3, 0.01), lags=2, iterations=3, support=support)
         assert radius(found.A) <= LARGEST_RADIUS + 1e-9
 
@@ -122,7 +122,7 @@ def test_support_restricts_the_coefficients_and_sees_the_moments():
 
 def test_an_empty_support_leaves_white_noise():
     x, _ = simulated(rows=300)
-    found = fit(gappy(x), np.full(4, 0.01), lags=1, iterations=2, support=lambda m, n: np.zeros((4, 4), bool))
+    found = fit(gappy(x), np.full(4, 0.01), lags=1, iterations=2, support=lambda *_: np.zeros((4, 4), bool))
     assert not found.A.any()
     np.testing.assert_allclose(np.diag(found.Q), 1.0, atol=0.15)
 
@@ -139,7 +139,7 @@ def test_absent_coefficients_shrink_towards_zero():
 def test_every_iteration_is_told():
     x, _ = simulated(rows=120)
     told = []
-    support = lambda m, n: np.ones((4, 4), bool)  # noqa: E731
+    support = lambda *_: np.ones((4, 4), bool)  # noqa: E731
     fit(gappy(x), np.full(4, 0.01), lags=1, iterations=3, support=support, progress=lambda s, i: told.append((s, i["done"], i["total"])))
     assert told == [("smooth", k, 5) for k in range(1, 6)]
 

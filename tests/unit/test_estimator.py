@@ -36,9 +36,9 @@ KINDS = {
     "polars": lambda x: pl.DataFrame(x, schema=NAMES),
     "series": lambda x: Series.of(x, names=NAMES),
     "float32": lambda x: x.astype(np.float32),
-    "rows as lists": lambda x: x.tolist(),
-    "masked array": lambda x: np.ma.masked_invalid(x),
-    "Fortran order": lambda x: np.asfortranarray(x),
+    "rows as lists": np.ndarray.tolist,
+    "masked array": np.ma.masked_invalid,
+    "Fortran order": np.asfortranarray,
 }
 
 
@@ -158,7 +158,9 @@ def test_unknown_settings_are_refused_at_once_with_the_nearest_known_one(name):
             door()
 
 
-@pytest.mark.parametrize("settings", [{"train__lr": -1.0}, {"max_lag": 0}, {"recipe": "best"}, {"seed": -1}, {"select__alpha": "x"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"train__lr": -1.0}, {"max_lag": 0}, {"recipe": "best"}, {"seed": -1}, {"select__alpha": "x"}], ids=str
+)
 def test_values_out_of_range_are_refused_before_anything_is_fitted(settings):
     with pytest.raises(ConfigError, match=next(iter(settings)).split("__")[-1]):
         model(**settings).fit(table())

@@ -113,7 +113,7 @@ def test_frame_and_networkx_hold_the_links_and_nothing_else():
 
 
 def test_json_gives_the_graph_back_exactly():
-    graph = example(aliases={"copy": "pump"}, conclusion="Found 2 links – “ok”.")
+    graph = example(aliases={"copy": "pump"}, conclusion="Found 2 links - “ok”.")
     back = CausalGraph.from_json(graph.to_json())
     for what in ("score", "verdict", "strength", "confidence"):
         np.testing.assert_array_equal(getattr(back, what), getattr(graph, what))

@@ -26,7 +26,7 @@ def ordered(x: np.ndarray, rows: list[float] | None = None, *, penalty: float = 
     sensors = x.shape[1]
     count = np.full(sensors, float(features.rows)) if rows is None else np.array(rows, float)
     cost = np.full(len(features.lag), penalty)
-    return search([features] * sensors, rows=count, penalty=lambda j: cost, most=20, instantaneous=instantaneous)
+    return search([features] * sensors, rows=count, penalty=lambda _: cost, most=20, instantaneous=instantaneous)
 
 
 def with_instrument(seed: int, rows: int = 600) -> np.ndarray:

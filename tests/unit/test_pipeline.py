@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_regimes_and_recordings_are_never_joined():
     """The link exists only across the borders: the last row of one part drives the first row of the next."""
     rng = np.random.default_rng(0)
     parts = [rng.standard_normal((12, 3)) for _ in range(60)]
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         after[0, 1] = 30 * before[-1, 0]
     x = np.concatenate(parts)
     part = np.repeat(np.arange(60), 12)
@@ -230,7 +231,7 @@ def test_stages_are_told_in_order_and_timed():
     done = fit_series(
         Series.of(thinned(driven(), 0.1)),
         config(base=TRAINED),
-        progress=lambda stage, info: told.append(stage) if not told or told[-1] != stage else None,
+        progress=lambda stage, _: told.append(stage) if not told or told[-1] != stage else None,
         on_record=records.append,
     )
     assert told == STAGES

@@ -55,7 +55,7 @@ def test_removal_and_addition_are_the_likelihood_ratios_of_least_squares(seed):
     x = table(seed)
     model = grow(start(features_of(x), 1), 1, np.arange(8) >= 4, rows=float(ROWS), penalty=0.5, most=10)
     used, chosen = [*model.forced.tolist(), *model.chosen.tolist()], model.chosen.tolist()
-    for picked in ([chosen[:1], chosen[:2]] if len(chosen) > 1 else [chosen] if chosen else []):
+    for picked in [chosen[:1], chosen[:2]] if len(chosen) > 1 else [chosen] if chosen else []:
         without = [u for u in used if u not in picked]
         expected = ROWS * np.log(residual(x, 1, without) / residual(x, 1, used))
         assert removal(model, np.array(picked), 1, ROWS) == pytest.approx(expected, rel=1e-3, abs=1e-3)

@@ -44,25 +44,31 @@ def test_arrays_are_frozen_and_cut_off_from_the_caller():
 
 
 BAD = {
-    "no rows": (dict(values=np.zeros((0, 2)), mask=np.zeros((0, 2), bool), names=("a", "b")), "shape"),
-    "no sensors": (dict(values=np.zeros((3, 0)), mask=np.zeros((3, 0), bool), names=()), "shape"),
-    "one dimension": (dict(values=np.zeros(3), mask=np.zeros(3, bool), names=("a",)), "shape"),
-    "mask of another shape": (dict(values=table(), mask=np.ones((6, 3), bool), names=("a", "b")), r"mask has shape \(6, 3\)"),
-    "too few names": (dict(values=table(), mask=np.ones((6, 2), bool), names=("a",)), "1 names for 2 sensors"),
-    "a name twice": (dict(values=table(), mask=np.ones((6, 2), bool), names=("pump", "pump")), "'pump'"),
-    "regime of another length": (dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), regime=np.zeros(5, int)), "5 entries"),
-    "regime without name": (dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), regime=np.full(6, 1)), "got 1..1"),
+    "no rows": ({"values": np.zeros((0, 2)), "mask": np.zeros((0, 2), bool), "names": ("a", "b")}, "shape"),
+    "no sensors": ({"values": np.zeros((3, 0)), "mask": np.zeros((3, 0), bool), "names": ()}, "shape"),
+    "one dimension": ({"values": np.zeros(3), "mask": np.zeros(3, bool), "names": ("a",)}, "shape"),
+    "mask of another shape": ({"values": table(), "mask": np.ones((6, 3), bool), "names": ("a", "b")}, r"mask has shape \(6, 3\)"),
+    "too few names": ({"values": table(), "mask": np.ones((6, 2), bool), "names": ("a",)}, "1 names for 2 sensors"),
+    "a name twice": ({"values": table(), "mask": np.ones((6, 2), bool), "names": ("pump", "pump")}, "'pump'"),
+    "regime of another length": (
+        {"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "regime": np.zeros(5, int)},
+        "5 entries",
+    ),
+    "regime without name": ({"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "regime": np.full(6, 1)}, "got 1..1"),
     "recording of another length": (
-        dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), recording=np.zeros(7, int)),
+        {"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "recording": np.zeros(7, int)},
         "recording has 7",
     ),
     "time with a hole": (
-        dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), time=np.array([0, 1, np.nan, 3, 4, 5])),
+        {"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "time": np.array([0, 1, np.nan, 3, 4, 5])},
         "finite stamp",
     ),
-    "time of another length": (dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), time=np.arange(4.0)), "finite stamp"),
+    "time of another length": (
+        {"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "time": np.arange(4.0)},
+        "finite stamp",
+    ),
     "time stands still": (
-        dict(values=table(), mask=np.ones((6, 2), bool), names=("a", "b"), time=np.array([0, 1, 1, 2, 3, 4.0])),
+        {"values": table(), "mask": np.ones((6, 2), bool), "names": ("a", "b"), "time": np.array([0, 1, 1, 2, 3, 4.0])},
         "from row 2 to row 3",
     ),
 }

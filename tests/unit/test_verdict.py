@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,6 +78,12 @@ def test_the_best_lag_is_named_even_where_lags_share_the_evidence():
     evidence = found({(1, 0, 1): 2.0, (2, 0, 1): 1.0})
     evidence.surplus[0, 1] = 200.0
     assert keys(decide(evidence, alpha=0.05)[0]) == [(1, 0, 1)]
+
+
+@pytest.mark.parametrize(("chance", "verdict"), [(0.0, LINK), (49.0, LINK), (50.0, NONE), (51.0, NONE)])
+def test_a_link_must_beat_what_shifted_copies_show(chance, verdict):
+    evidence = replace(found({(1, 0, 1): 50.0}), chance=chance)
+    assert decide(evidence, alpha=0.05)[0][1, 0, 1] == verdict
 
 
 def test_a_weak_link_alone_is_no_crumb():

@@ -1,0 +1,142 @@
+"""The neural stage: it gets the screen's links and some runners-up, and never a cycle within the step."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from rcgnn.config import Config
+from rcgnn.errors import RcgnnError
+from rcgnn.health import silent
+from rcgnn.pipeline import Fit, fit_series
+from rcgnn.refine import MOST_RUNNERS_UP, Refined, choose, device_of, lag0_order, refine
+from rcgnn.series import Series
+
+CONFIG = Config().override(
+    [
+        "data.max_lag=2",
+        "select.refine=off",
+        "select.halves=0",
+        "select.shifted_copies=0",
+        "train.epochs=3",
+        "train.eval_every=1",
+        "device=cpu",
+    ]
+)
+N = 5
+
+
+@cache
+def screened() -> Fit:
+    """0 drives 1 after one step; 4 drives 2, and 2 drives 3, within the step."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, N))
+    for t in range(1, len(x)):
+        x[t] += 0.3 * x[t - 1]
+        x[t, 1] += 0.9 * x[t - 1, 0]
+        x[t, 2] += 0.8 * x[t, 4]
+        x[t, 3] += 0.8 * x[t, 2]
+    return fit_series(Series.of(x), CONFIG)
+
+
+@cache
+def refined(*settings: str) -> Refined:
+    done = screened()
+    return refine(done.prepared.scaled, done.prepared.held, done.screened, CONFIG.override(settings), progress=silent, on_record=None)
+
+
+def test_every_chosen_link_is_a_candidate_and_some_runners_up_are():
+    chosen, candidates = screened().screened.evidence.chosen, choose(screened().screened)
+    assert (candidates >= chosen).all()
+    extra = int(candidates.sum() - chosen.sum())
+    assert 0 < extra <= min(int(chosen.sum()), MOST_RUNNERS_UP * N) + N
+    assert not candidates[:, np.arange(N), np.arange(N)].any()
+
+
+def test_runners_up_are_the_next_best():
+    found = screened().screened
+    candidates, chosen = choose(found), found.evidence.chosen
+    place = np.argsort(lag0_order(found))
+    open_ = ~candidates & ~np.eye(N, dtype=bool)
+    open_[0] &= place[:, None] < place[None, :]
+    runners = candidates & ~chosen
+    assert found.evidence.profile[runners].min() >= found.evidence.profile[open_].max()
+
+
+def test_lag_zero_candidates_follow_one_order():
+    found = screened().screened
+    order = lag0_order(found).tolist()
+    assert sorted(order) == list(range(N))
+    for j, parents in enumerate(found.ordered.parents):
+        assert all(order.index(i) < order.index(j) for i in parents)
+    for _, i, j in np.argwhere(choose(found)[:1]):
+        assert order.index(i) < order.index(j)
+
+
+def test_true_links_gain_on_held_out_blocks():
+    done = refined()
+    assert done.failed is None
+    assert len(done.records) == 3
+    true = {(0, 1): 1, (4, 2): 0, (2, 3): 0}
+    for (i, j), lag in true.items():
+        graph_way = (i, j) if done.candidates[lag, i, j] else (j, i)  # a Gaussian chain may run either way
+        assert done.gain[graph_way] > 2 * done.stderr[graph_way] > 0
+    runners = done.candidates.any(axis=0) & ~screened().screened.evidence.chosen.any(axis=0)
+    assert done.gain[runners].max() < min(done.gain[0, 1], 0.05)
+
+
+def test_what_was_no_candidate_has_no_weight_and_no_gain():
+    done = refined()
+    assert done.weights.shape == (1, 3, N, N)
+    assert not done.weights[:, ~done.candidates].any()
+    assert not done.gain[~done.candidates.any(axis=0)].any()
+    assert np.isfinite(done.gain).all()
+    assert (done.stderr >= 0).all()
+
+
+def test_state_holds_every_parameter_as_plain_arrays():
+    done = refined()
+    assert all(
+        isinstance(a, np.ndarray) and a.flags.c_contiguous and np.isfinite(a).all() for a in done.state.values() if a.dtype.kind == "f"
+    )
+    assert "structure.base" in done.state
+
+
+def test_same_seed_same_network_other_seed_other_network():
+    first, again, other = refined("train.epochs=1"), refined("train.epochs=1", "seed=1337"), refined("train.epochs=1", "seed=5")
+    assert all(first.state[name].tobytes() == again.state[name].tobytes() for name in first.state)
+    assert any(first.state[name].tobytes() != other.state[name].tobytes() for name in first.state)
+
+
+def test_every_epoch_is_reported_as_it_ends():
+    done, told = screened(), []
+    run = refine(
+        done.prepared.scaled,
+        done.prepared.held,
+        done.screened,
+        CONFIG.override(["train.epochs=2"]),
+        progress=silent,
+        on_record=lambda record: told.append(record.epoch),
+    )
+    assert told == [1, 2] == [r.epoch for r in run.records]
+
+
+def test_nothing_chosen_still_trains():
+    x = np.random.default_rng(1).standard_normal((300, 3))
+    done = fit_series(Series.of(x), CONFIG.override(["select.refine=on", "train.epochs=1"]))
+    assert done.refined.failed is None
+    assert done.graph.links() == []
+
+
+def test_auto_is_the_gpu_where_there_is_one():
+    assert device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device_of("cpu") == torch.device("cpu")
+
+
+@pytest.mark.xfail(strict=True, reason="a device that is not there ends in torch's own exception")
+def test_a_device_that_is_not_there_is_one_clear_error():
+    with pytest.raises(RcgnnError, match="device"):
+        refined("device=warp")
