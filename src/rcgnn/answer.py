@@ -137,12 +137,13 @@ def _links(links: int, pairs: int) -> str:
 
 
 def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
-    """[n, n] pairs that were hardly ever read together one step apart, or whose effect was hardly read at all."""
+    """[n, n] pairs that were hardly ever read together at any lag, or whose effect was hardly read at all."""
     seen = scaled.mask.astype(np.float64)
-    joint = seen[:-1].T @ seen[1:]
-    rows = np.array([f.rows for f in screened.features], float)
+    rows = len(seen)
+    joint = np.max([seen[: rows - k].T @ seen[k:] for k in range(min(config.data.max_lag, rows - 1) + 1)], axis=0)
+    read = np.array([f.rows for f in screened.features], float)
     least = max(config.data.min_observed, ROWS_PER_LAG * config.data.max_lag)
-    poor = (joint < config.data.min_observed) | (rows < least)[None, :]
+    poor = (joint < config.data.min_observed) | (read < least)[None, :]
     np.fill_diagonal(poor, val=False)
     return np.asarray(poor)
 

@@ -83,8 +83,8 @@ def _own_lags(found: PairEvidence) -> BoolArray:
 
 
 def set_aside(verdict: NDArray[np.int8], reasons: dict[Key, str], pairs: BoolArray, why: str) -> None:
-    """Turn pairs without a link into open questions, in place: `pairs` [N, N] True where nothing can be said."""
-    for i, j in np.argwhere(pairs & ~(verdict == LINK).any(axis=0)):
+    """Turn pairs into open questions, in place, whatever was decided: `pairs` [N, N] True where nothing can be said."""
+    for i, j in np.argwhere(pairs):
         for k in range(len(verdict)):
             verdict[k, i, j] = UNDECIDED
             reasons[(k, int(i), int(j))] = why

@@ -35,8 +35,15 @@ class Ordered:
 
 
 @dataclass(eq=False)
-class _Scores:
-    """Models by (sensor, parents), each fitted once."""
+class Scores:
+    """Models by (sensor, parents), each fitted once.
+
+    Attributes:
+        features: moments for each target (targets may have products of their own).
+        rows: [N] rows that count for each target.
+        penalty: target -> [P] penalty of each of its features.
+        most: largest number of features of one sensor.
+    """
 
     features: list[Features]
     rows: FloatArray
@@ -71,25 +78,16 @@ class _Scores:
         return sum(self.local(t, after).value(rows) - self.local(t, before[t]).value(rows) for t, after in move.items())
 
 
-def search(
-    features: list[Features],
-    *,
-    rows: FloatArray,
-    penalty: Callable[[int], FloatArray],
-    most: int,
-    instantaneous: bool = True,
-) -> Ordered:
+def search(scores: Scores, *, instantaneous: bool = True, joint: Callable[[int, int], Scores] | None = None) -> Ordered:
     """Best-improvement search over lag-0 graphs.
 
     Args:
-        features: moments for each target (targets may have products of their own).
-        rows: [N] rows that count for each target.
-        penalty: target -> [P] penalty of each of its features.
-        most: largest number of features of one sensor.
+        scores: models of every sensor on the rows in which it was read.
         instantaneous: False: no lag-0 link at all.
+        joint: (i, j) -> models on the rows in which both were read; the last word on the direction of a lag-0 link. Fitting
+            each end on its own rows would let the pattern of missing cells decide. None: all sensors were read in the same rows.
     """
-    sensors = len(features)
-    scores = _Scores(features, rows, penalty, most)
+    sensors = len(scores.features)
     parents: list[frozenset[int]] = [frozenset()] * sensors
     suspects = _suspects(scores, parents) if instantaneous else []
     for _ in range(8 * sensors):
@@ -99,8 +97,17 @@ def search(
         for target, chosen in change.items():
             parents[target] = chosen
         suspects = sorted({*suspects, *_suspects(scores, parents)})
-    final = [_used(scores.local(j, parents[j]), features[j], parents[j]) for j in range(sensors)]
-    return Ordered(tuple(final), tuple(scores.local(j, parents[j]) for j in range(sensors)), _reversals(scores, final))
+    parents = [_used(scores.local(j, parents[j]), scores.features[j], parents[j]) for j in range(sensors)]
+    if joint is not None:
+        _turn(parents, _reversals(scores, parents, joint))
+    return Ordered(tuple(parents), tuple(scores.local(j, parents[j]) for j in range(sensors)), _reversals(scores, parents, joint))
+
+
+def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:
+    """Turn round, in place, the links that the joint rows want the other way, the clearest first, where no cycle comes of it."""
+    for i, j in sorted(map(tuple, np.argwhere(reversal < 0)), key=lambda pair: float(reversal[pair])):
+        if not _reaches(parents, i, j, without=(i, j)):
+            parents[j], parents[i] = parents[j] - {int(i)}, parents[i] | {int(j)}
 
 
 def _used(local: Local, features: Features, parents: frozenset[int]) -> frozenset[int]:
@@ -108,7 +115,7 @@ def _used(local: Local, features: Features, parents: frozenset[int]) -> frozense
     return frozenset(int(i) for i in features.owner[now].ravel()) & parents
 
 
-def _suspects(scores: _Scores, parents: list[frozenset[int]]) -> list[tuple[int, int]]:
+def _suspects(scores: Scores, parents: list[frozenset[int]]) -> list[tuple[int, int]]:
     """Pairs (i, j) whose same-step values still say something about each other."""
     found = set()
     for j, of_j in enumerate(parents):
@@ -124,7 +131,7 @@ def _suspects(scores: _Scores, parents: list[frozenset[int]]) -> list[tuple[int,
     return sorted(found)
 
 
-def _best_move(scores: _Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]]) -> tuple[float, dict[int, frozenset[int]]]:
+def _best_move(scores: Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]]) -> tuple[float, dict[int, frozenset[int]]]:
     best: tuple[float, dict[int, frozenset[int]]] = (0.0, {})
     linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
     moves: list[tuple[tuple[int, int], dict[int, frozenset[int]]]] = [((i, j), {j: parents[j] - {i}}) for i, j in linked]
@@ -157,11 +164,12 @@ def _reaches(parents: list[frozenset[int]], start_: int, end: int, without: tupl
     return False
 
 
-def _reversals(scores: _Scores, parents: list[frozenset[int]]) -> FloatArray:
+def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Callable[[int, int], Scores] | None) -> FloatArray:
     cost = np.zeros((len(parents), len(parents)))
     for j, of_j in enumerate(parents):
         for i in of_j:
-            cost[i, j] = -scores.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
+            judge = scores if joint is None else joint(i, j)
+            cost[i, j] = -judge.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
     return cost
 
 

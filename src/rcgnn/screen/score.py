@@ -56,7 +56,7 @@ def evidence(features: list[Features], ordered: Ordered, rows: FloatArray, penal
     profile = np.zeros((max_lag + 1, *square))
     chosen = np.zeros((max_lag + 1, *square), bool)
     for j, local in enumerate(ordered.locals):
-        own, n, cost = features[j], float(rows[j]), penalties[j]
+        own, n, cost = features[j], local.freedom(float(rows[j])), penalties[j]
         y = int(own.value[j])
         single = _single(local, y, n) - cost
         lagged = own.lag > 0

@@ -17,6 +17,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray
 ENTER = 1.02
 """A feature enters when its gain exceeds this many penalties; it leaves below one: no cycling."""
 TINY = 1e-10
+ROWS_PER_FEATURE = 5
+"""A model of n rows chooses at most n over this many features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +39,18 @@ class Local:
     cost: float
     swept: FloatArray
 
+    def freedom(self, rows: float) -> float:
+        """`freedom` of this model."""
+        return freedom(rows, len(self.forced) + len(self.chosen))
+
     def value(self, rows: float) -> float:
         """Penalised log-likelihood of the model: -n ln(unexplained) - cost; larger is better."""
         return -rows * float(np.log(self.unexplained)) - self.cost
+
+
+def freedom(rows: float, parameters: int) -> float:
+    """Effective rows n - q - 1: what the rows are worth in a likelihood ratio when q parameters were fitted (after Bartlett 1937)."""
+    return max(rows - parameters - 1.0, 1.0)
 
 
 def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
@@ -101,20 +112,21 @@ def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: 
         most: largest number of chosen features.
     """
     matrix, chosen = base.swept, list(base.chosen)
+    most = min(most, int(rows) // ROWS_PER_FEATURE)
     cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
     open_ = allowed.copy()
     open_[base.forced] = False
     open_[target] = False
     for _ in range(3 * most):
         open_[chosen] = False
-        gains = _gains(matrix, target, rows)
+        gains = _gains(matrix, target, freedom(rows, len(base.forced) + len(chosen)))
         surplus = np.where(open_, gains - ENTER * cost, -np.inf)
         best = int(np.argmax(surplus))
         if surplus[best] <= 0 or len(chosen) >= most:
             break
         matrix = sweep(matrix, best)
         chosen.append(best)
-        matrix, chosen, dropped = _drop(matrix, chosen, target, rows, cost)
+        matrix, chosen, dropped = _drop(matrix, chosen, target, freedom(rows, len(base.forced) + len(chosen)), cost)
         if best in dropped:
             break
         open_[dropped] = allowed[dropped]

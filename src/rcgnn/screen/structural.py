@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from rcgnn.config import ScreenConfig
 from rcgnn.health import Progress, silent
 from rcgnn.screen import features as feature_room
 from rcgnn.screen.features import BASES, Features, Tables, moments
-from rcgnn.screen.order import Ordered, search
+from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.score import Evidence, evidence, log_p_values
 from rcgnn.screen.search import grow, start
 from rcgnn.series import BoolArray, FloatArray
@@ -81,13 +81,35 @@ def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: st
     own, pairs = _moments_by_target(tables, keep, config, products=basis != "linear")
     rows = np.array([float(max(f.rows, 2)) for f in own])
     penalties = [_penalty(f, n, config.gamma) for f, n in zip(own, rows, strict=True)]
-    ordered = search(own, rows=rows, penalty=lambda j: penalties[j], most=config.max_features, instantaneous=config.instantaneous)
+    same_rows = bool((keep == keep[:, :1]).all())
+    ordered = search(
+        _models(own, config), instantaneous=config.instantaneous, joint=None if same_rows else _joint(tables, keep, own, pairs, config)
+    )
     found = evidence(own, ordered, rows, penalties, tables.max_lag)
     total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, rows, strict=True))
     tests = max(len(f.lag) for f in own)
     return Screened(
         scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests, own, tables, keep, pairs, config.gamma
     )
+
+
+def _models(own: list[Features], config: ScreenConfig) -> Scores:
+    rows = np.array([float(max(f.rows, 2)) for f in own])
+    return Scores(own, rows, lambda j: _penalty(own[j], rows[j], config.gamma), config.max_features)
+
+
+def _joint(
+    tables: Tables, keep: BoolArray, own: list[Features], pairs: list[list[tuple[int, int]]], config: ScreenConfig
+) -> Callable[[int, int], Scores]:
+    """(i, j) -> models of both on the rows in which both were read."""
+
+    def models(i: int, j: int) -> Scores:
+        both = keep[:, i] & keep[:, j]
+        mine = list(own)
+        mine[i], mine[j] = moments(tables, both, pairs[i]), moments(tables, both, pairs[j])
+        return _models(mine, config)
+
+    return models
 
 
 def _moments_by_target(
@@ -129,22 +151,22 @@ def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, 
 
 
 def scores(found: Evidence) -> FloatArray:
-    """[K+1, N, N] positive scores: 1 + S where S > 0, else exp S; shared between directions where these are unclear."""
-    pair = np.where(found.surplus > 0, 1.0 + np.maximum(found.surplus, 0.0), np.exp(np.minimum(found.surplus, 0.0)))
-    shared = _shared(pair, found.direction, found.chosen[0])
-    np.fill_diagonal(shared, 0.0)
-    profile = np.where(found.profile > 0, 1.0 + np.maximum(found.profile, 0.0), np.exp(np.clip(found.profile, -700.0, 0.0)))
+    """[K+1, N, N] positive scores: 1 + S where S > 0, else exp S; same-step evidence is shared between the directions."""
+    pair, profile = _positive(found.surplus), _positive(found.profile)
+    same_step, linked = profile[0], found.chosen[0]
+    shared = np.where(linked, np.maximum(pair * found.direction, profile[1:].max(axis=0)), pair)
+    mirror = np.where(linked, same_step * (1.0 - found.direction), 0.0).T
+    total = np.maximum(shared, mirror)
     top = profile.max(axis=0)
-    score = profile / np.where(top > 0, top, 1.0) * shared
+    score = profile / np.where(top > 0, top, 1.0) * total
     index = np.arange(score.shape[1])
     score[:, index, index] = 0.0
     return score
 
 
-def _shared(pair: FloatArray, direction: FloatArray, linked: BoolArray) -> FloatArray:
-    """A lag-0 link i -> j gives its mirror image the share that the reversal leaves it."""
-    mirror = np.where(linked, pair * (1.0 - direction), 0.0).T
-    return np.maximum(np.where(linked, pair * direction, pair), mirror)
+def _positive(surplus: FloatArray) -> FloatArray:
+    """1 + S where S > 0, else exp S: positive, in the same order."""
+    return np.where(surplus > 0, 1.0 + np.maximum(surplus, 0.0), np.exp(np.clip(surplus, -700.0, 0.0)))
 
 
 def sparse_support(moment: FloatArray, observed: FloatArray) -> BoolArray:
