@@ -32,10 +32,10 @@ type: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: setup
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 cov: setup
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
     verdict = widened(decision.verdict)
     reasons = {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()}
     _left_out(verdict, reasons, names, report)
-    return CausalGraph(
+    graph = CausalGraph(
         names,
         widened(decision.score),
         verdict,
@@ -78,8 +78,8 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
         reasons,
         dict(report.quarantined),
         dict(report.aliases),
-        _conclusion([names[i] for i in active], decision),
     )
+    return replace(graph, conclusion=_conclusion(names, graph, decision.detectable))
 
 
 def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport) -> CausalGraph:
@@ -109,19 +109,21 @@ def _left_out(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[s
                 reasons |= {(k, i, j): reason for k in range(len(verdict))}
 
 
-def _conclusion(names: list[str], decision: Decision) -> str:
-    pairs = (decision.verdict == LINK).any(axis=0)
-    open_ = len({(i, j) for k, i, j in decision.reasons})
-    tail = f" {open_} pairs are undecided." if open_ else ""
-    if pairs.any():
-        links = decision.verdict == LINK
-        k, i, j = np.unravel_index(np.argmax(np.where(links, decision.score, -1.0)), links.shape)
+def _conclusion(names: tuple[str, ...], graph: CausalGraph, detectable: float) -> str:
+    """One or two sentences that agree with the graph's own lists."""
+    links, reasons = graph.links(), set(graph.reasons.values())
+    open_ = len({(i, j) for _, i, j in graph.undecided()})
+    tail = f" {open_} pair{'s are' if open_ > 1 else ' is'} undecided." if open_ else ""
+    if links:
+        k, i, j = links[0]
         when = "within the same step" if k == 0 else f"after {k} step{'s' if k > 1 else ''}"
-        found = _links(int(links.sum()), int(pairs.sum()))
+        found = _links(len(links), int(graph.summary.sum()))
         return f"Found {found} among {len(names)} sensors; the clearest: {names[i]} drives {names[j]} {when}.{tail}"
+    if DIRECTION in reasons:
+        return f"No link with a direction found; some sensors are linked within one step, either way.{tail}"
     if open_ == len(names) * (len(names) - 1):
-        return "Undecidable: too few joint rows to say anything about any pair."
-    share = f"{100 * decision.detectable:.1f} %"
+        return f"Undecidable: {' and '.join(sorted(reasons))} to say anything about any pair."
+    share = f"{100 * detectable:.1f} %"
     return f"No links found; a link explaining {share} of a sensor's variance would have been found with 90 % probability.{tail}"
 
 

@@ -100,7 +100,9 @@ class SelectConfig(Section):
     """From evidence to decided links; never from truth."""
 
     alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
-    shifted_copies: int = Field(3, ge=0, description="circularly shifted copies whose best evidence a link must beat; 0 switches them off")
+    shifted_copies: int = Field(
+        19, ge=0, description="circularly shifted copies, at most, whose best evidence a link must beat; 0 switches them off"
+    )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")
 

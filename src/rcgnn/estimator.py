@@ -58,13 +58,13 @@ class RCGNN(BaseEstimator):
     """
 
     def __init__(self, max_lag: int = 3, recipe: str = "auto", seed: int = 1337, device: str = "auto", **settings: Any) -> None:
-        self.max_lag = max_lag
         self.recipe = recipe
         self.seed = seed
         self.device = device
         for name in settings:
             _check(name)
         self.settings = dict(settings)
+        self.max_lag = self.settings.pop("data__max_lag", max_lag)
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -85,6 +85,8 @@ class RCGNN(BaseEstimator):
         for name, value in params.items():
             if name in self._get_param_names():
                 setattr(self, name, value)
+            elif name == "data__max_lag":
+                self.max_lag = value
             else:
                 _check(name)
                 self.settings[name] = value

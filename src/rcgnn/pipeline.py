@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 OnRecord = Callable[[HealthRecord], None]
 LEAST_SENSORS = 2
+FAR = 1e30
+"""Scaled readings beyond this stand at it: their squares must stay finite in double precision."""
 SMALL = 64
 """Up to this many sensors one thread does best."""
 
@@ -171,7 +173,9 @@ def prepare(series: Series, report: QualityReport, cleaned: Cleaned, config: Con
         return Prepared(report, cleaned, active, series, held, Scaler.fit(series, ~held))
     taking_part = cleaned.series.sensors(active.tolist())
     scaler = Scaler.fit(taking_part, ~held) if config.data.scale else Scaler(np.zeros(len(active)), np.ones(len(active)), taking_part.names)
-    return Prepared(report, cleaned, active, scaler.transform(taking_part), held, scaler)
+    scaled = scaler.transform(taking_part)
+    scaled = scaled.with_values(np.clip(scaled.values, -FAR, FAR), scaled.mask)
+    return Prepared(report, cleaned, active, scaled, held, scaler)
 
 
 def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
@@ -195,10 +199,13 @@ def _chance(signal: Signal, keep: BoolArray, prepared: Prepared, screened: Scree
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:
-    """A window must fit into a training run and into a held-out one."""
-    need = max(config.data.window, config.data.max_lag + 2)
-    runs = [s.stop - s.start for s in prepared.scaled.rows(~prepared.held).segments()]
-    return max(runs, default=0) >= need and bool(prepared.held.sum() >= need)
+    """Both sides of the cut hold a run of rows with a target: longer than the longest lag."""
+    longest = {True: 0, False: 0}
+    for part in prepared.scaled.segments():
+        side = prepared.held[part]
+        for run in np.split(side, np.flatnonzero(np.diff(side)) + 1):
+            longest[bool(run[0])] = max(longest[bool(run[0])], len(run))
+    return min(longest.values()) > config.data.max_lag + 1
 
 
 def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Refined:

@@ -19,6 +19,7 @@ from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
 from rcgnn.train.trainer import train
+from rcgnn.train.training import pick_device
 
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
@@ -80,7 +81,7 @@ def refine(
         order=torch.from_numpy(lag0_order(screened)),
         regimes=len(scaled.regime_names),
         generator=generator(config.seed, "network"),
-    ).to(device_of(config.device))
+    ).to(pick_device(config.device))
     done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
@@ -110,8 +111,3 @@ def lag0_order(screened: Screened) -> IntArray:
 def _allowed_lag0(screened: Screened) -> BoolArray:
     place = np.argsort(lag0_order(screened))
     return np.asarray(place[:, None] < place[None, :])
-
-
-def device_of(name: str) -> torch.device:
-    """`auto` is the GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

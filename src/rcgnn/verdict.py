@@ -21,6 +21,8 @@ from rcgnn.series import BoolArray, FloatArray
 
 CRUMB = 0.05
 """Share of the accepted links' median evidence below which a pair is a crumb."""
+CHANCE_MARGIN = 2.0
+"""Times the best evidence on shifted copies that a link must have: shifting also takes a shared season out of step."""
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
@@ -62,7 +64,7 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     picked = found.chosen.any(axis=0)
     sensors = found.chosen.shape[1]
     significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
-    significant &= found.surplus > found.chance
+    significant &= found.surplus > CHANCE_MARGIN * found.chance
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)

@@ -155,14 +155,7 @@ def false_share(system: str, missing: float = 0.0) -> float:
     return found / pairs
 
 
-NULLS = [
-    "ar1",
-    "random_walk",
-    pytest.param(
-        "seasonal",
-        marks=pytest.mark.xfail(strict=True, reason="a season that all sensors share acts as a hidden driver: 4-9 % false links"),
-    ),
-]
+NULLS = ["ar1", "random_walk", "seasonal"]
 
 
 @pytest.mark.parametrize("system", NULLS)
@@ -176,12 +169,9 @@ def test_missing_cells_make_no_links(system):
 
 
 GAPS = {"none": (0.0, 0.0), "few": (0.03, 0.03), "half": (0.5, 0.5), "the cause": (0.7, 0.0), "the effect": (0.0, 0.7)}
-OWN_ROWS = pytest.mark.xfail(
-    strict=True, reason="each direction of a pair is fitted on the rows of its own effect; only joint rows compare them"
-)
 
 
-@pytest.mark.parametrize("gaps", [pytest.param(gap, marks=() if gap == "none" else OWN_ROWS) for gap in GAPS])
+@pytest.mark.parametrize("gaps", GAPS)
 def test_where_readings_are_missing_does_not_tell_a_direction(gaps):
     """A white Gaussian pair within one step looks the same both ways: hardly ever may its direction be decided."""
     decided = 0

@@ -136,7 +136,6 @@ def test_repr_shows_what_differs_from_the_defaults():
     assert repr(RCGNN()) == "RCGNN()"
 
 
-@pytest.mark.xfail(strict=True, reason="max_lag and data__max_lag are two copies of one setting; get_params tells the one that lost")
 def test_two_names_of_one_setting_agree():
     both = RCGNN(data__max_lag=5)
     assert both.get_params()["max_lag"] == both.fit(table(100)).graph_.max_lag

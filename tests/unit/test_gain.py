@@ -82,7 +82,6 @@ def test_gain_is_the_difference_of_the_log_losses():
     assert gain[2, 1] == pytest.approx(loss(closed) - loss(None), rel=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the delta method divides the closed link's errors by the open level: up to four times too wide")
 @pytest.mark.parametrize("pair", TRUE)
 def test_the_standard_error_is_that_of_a_bootstrap_over_windows(pair):
     net, valid = network(TRUE), windows(table())

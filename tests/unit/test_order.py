@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.screen.features import Features, from_moment
-from rcgnn.screen.order import Ordered, reachable, search
+from rcgnn.screen.order import Ordered, Scores, reachable, search
 
 PENALTY = 12.0
 
@@ -26,7 +26,7 @@ def ordered(x: np.ndarray, rows: list[float] | None = None, *, penalty: float = 
     sensors = x.shape[1]
     count = np.full(sensors, float(features.rows)) if rows is None else np.array(rows, float)
     cost = np.full(len(features.lag), penalty)
-    return search([features] * sensors, rows=count, penalty=lambda _: cost, most=20, instantaneous=instantaneous)
+    return search(Scores([features] * sensors, count, lambda _: cost, 20), instantaneous=instantaneous)
 
 
 def with_instrument(seed: int, rows: int = 600) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rcgnn.screen.features import Features, from_moment
-from rcgnn.screen.order import search
+from rcgnn.screen.order import Scores, search
 from rcgnn.screen.score import Evidence, addition, evidence, log_p_values, removal
 from rcgnn.screen.search import grow, start
 
@@ -45,7 +45,7 @@ def evidence_of(x: np.ndarray, penalty: float = 8.0, *, instantaneous: bool = Tr
     features = [features_of(x)] * x.shape[1]
     rows = np.full(x.shape[1], float(ROWS))
     cost = [np.full(len(f.lag), penalty) for f in features]
-    found = search(features, rows=rows, penalty=lambda j: cost[j], most=20, instantaneous=instantaneous)
+    found = search(Scores(features, rows, lambda j: cost[j], 20), instantaneous=instantaneous)
     return evidence(features, found, rows, cost, 1)
 
 
@@ -79,9 +79,10 @@ def test_a_linked_pair_has_its_removal_and_an_unlinked_one_its_best_addition():
     found = evidence_of(x, 15.0, instantaneous=False)
     assert np.argwhere(found.chosen).tolist() == [[1, 0, 1]]
     full = residual(x, 1, [5, 4])
-    assert found.stat[0, 1] == pytest.approx(ROWS * np.log(residual(x, 1, [5]) / full), rel=1e-3)
+    worth = ROWS - 3  # own past, one feature, one for the mean
+    assert found.stat[0, 1] == pytest.approx(worth * np.log(residual(x, 1, [5]) / full), rel=1e-3)
     assert found.surplus[0, 1] == pytest.approx(found.stat[0, 1] - 15.0)
-    assert found.stat[2, 1] == pytest.approx(ROWS * np.log(full / residual(x, 1, [5, 4, 6])), rel=1e-2, abs=1e-3)
+    assert found.stat[2, 1] == pytest.approx(worth * np.log(full / residual(x, 1, [5, 4, 6])), rel=1e-2, abs=1e-3)
     assert found.surplus[2, 1] == pytest.approx(found.stat[2, 1] - 15.0, rel=1e-6)
     assert found.freedom[0, 1] == found.freedom[2, 1] == 1
 

@@ -80,7 +80,7 @@ def test_the_best_lag_is_named_even_where_lags_share_the_evidence():
     assert keys(decide(evidence, alpha=0.05)[0]) == [(1, 0, 1)]
 
 
-@pytest.mark.parametrize(("chance", "verdict"), [(0.0, LINK), (49.0, LINK), (50.0, NONE), (51.0, NONE)])
+@pytest.mark.parametrize(("chance", "verdict"), [(0.0, LINK), (24.9, LINK), (25.0, NONE), (51.0, NONE)])
 def test_a_link_must_beat_what_shifted_copies_show(chance, verdict):
     evidence = replace(found({(1, 0, 1): 50.0}), chance=chance)
     assert decide(evidence, alpha=0.05)[0][1, 0, 1] == verdict
@@ -133,13 +133,13 @@ def test_decide_leaves_its_evidence_alone():
         np.testing.assert_array_equal(array, copy)
 
 
-def test_set_aside_opens_pairs_without_a_link_at_every_lag():
+def test_set_aside_opens_pairs_at_every_lag_linked_or_not():
     verdict, reasons = decide(found({(1, 0, 1): 50.0}), alpha=0.05)
     pairs = np.zeros((N, N), bool)
     pairs[0, 1] = pairs[2, 3] = True
     set_aside(verdict, reasons, pairs, "too few")
-    assert keys(verdict) == [(1, 0, 1)]
-    assert keys(verdict, UNDECIDED) == [(0, 2, 3), (1, 2, 3), (2, 2, 3)]
+    assert keys(verdict) == []
+    assert keys(verdict, UNDECIDED) == [(k, i, j) for k in range(3) for i, j in ((0, 1), (2, 3))]
     assert set(reasons.values()) == {"too few"}
     assert set(reasons) == set(keys(verdict, UNDECIDED))
 

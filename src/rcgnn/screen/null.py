@@ -16,6 +16,12 @@ from rcgnn.config import ScreenConfig
 from rcgnn.screen.structural import screen
 from rcgnn.series import BoolArray, FloatArray
 
+SPACING = 8
+"""Offsets lie at least this many times the longest lag apart."""
+FIRST_COPIES = 3
+WORTH_MORE = 0.5
+"""With fewer chosen pairs than this in a copy, three copies say enough."""
+
 
 @dataclass(frozen=True)
 class Chance:
@@ -25,16 +31,25 @@ class Chance:
     pairs: float
 
 
-def shifted(signal: FloatArray, keep: BoolArray, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
-    """Every sensor rolled by its own offset, all offsets about T/N apart or more.
+def shifted(signal: FloatArray, keep: BoolArray, reach: int, rng: np.random.Generator) -> tuple[FloatArray, BoolArray] | None:
+    """Every sensor rolled by its own offset, any two offsets far enough apart that no real link stays in reach.
+
+    Which sensor gets which offset follows its first value, not its column: the order of columns changes nothing.
 
     Args:
         signal: [S, T, N] draws.
         keep: [T, N] readings that count; rolled along.
+        reach: K, the longest lag.
         rng: for the offsets.
+
+    Returns:
+        The rolled draws and readings; None where the table is too short for its number of sensors.
     """
     rows, sensors = keep.shape
-    offsets = ((rng.permutation(sensors) + rng.random()) * rows / sensors).astype(int)
+    if rows < SPACING * max(reach, 1) * sensors:
+        return None
+    offsets = np.empty(sensors, np.int64)
+    offsets[np.argsort(signal[0, 0], kind="stable")] = (rng.permutation(sensors) + rng.random()) * rows / sensors
     turned = np.stack([np.roll(signal[:, :, j], offset, axis=1) for j, offset in enumerate(offsets)], axis=2)
     return turned, np.stack([np.roll(keep[:, j], offset) for j, offset in enumerate(offsets)], axis=1)
 
@@ -56,15 +71,18 @@ def largest_by_chance(
         segments: runs of rows.
         max_lag: K.
         config: settings of the screen, with the basis that won on the real table.
-        rngs: one for each shifted copy.
+        rngs: one for each copy. Copies after the first `FIRST_COPIES` are only made where those showed links.
 
     Returns:
-        The largest evidence and the mean number of pairs over all copies.
+        The largest evidence and the mean number of pairs over the copies made.
     """
-    largest, chosen = 0.0, []
-    for rng in rngs:
-        found = screen(*shifted(signal, keep, rng), segments, max_lag=max_lag, config=config).evidence
+    largest, chosen = 0.0, [0]
+    for copy, rng in enumerate(rngs):
+        turned = None if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE else shifted(signal, keep, max_lag, rng)
+        if turned is None:
+            break
+        found = screen(*turned, segments, max_lag=max_lag, config=config).evidence
         pairs = found.chosen.any(axis=0)
-        chosen.append(int(pairs.sum()))
+        chosen = [*chosen[copy == 0 :], int(pairs.sum())]
         largest = max(largest, float(found.surplus[pairs].max(initial=0.0)))
-    return Chance(largest, float(np.mean(chosen)) if chosen else 0.0)
+    return Chance(largest, float(np.mean(chosen)))

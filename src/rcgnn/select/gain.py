@@ -27,12 +27,13 @@ def held_out_gain(network: CausalNet, valid: Windows) -> tuple[FloatArray, Float
         torch.from_numpy(np.ascontiguousarray(valid.mask)).to(device),
         torch.from_numpy(np.ascontiguousarray(valid.regime)).to(device),
     )
+    target = torch.from_numpy(np.ascontiguousarray(valid.target)).to(device)
     pairs = network.structure.pairs.cpu().numpy()
     sensors = len(pairs)
     gain, stderr = np.zeros((sensors, sensors)), np.zeros((sensors, sensors))
     with torch.no_grad():
         weights = network.structure.weights()
-        open_, count = _errors(network, batch, weights)
+        open_, count = _errors(network, batch, target, weights)
         total = np.maximum(count.sum(axis=0), 1.0)
         level = EPS**2 + open_.sum(axis=0) / total
         for rank in range(int(pairs.sum(axis=0).max(initial=0))):
@@ -40,19 +41,25 @@ def held_out_gain(network: CausalNet, valid: Windows) -> tuple[FloatArray, Float
             less = weights.clone()
             for i, j in closing:
                 less[:, :, i, j] = 0.0
-            without, _ = _errors(network, batch, less)
+            without, _ = _errors(network, batch, target, less)
             for i, j in closing:
-                change = without[:, j] - open_[:, j]
-                gain[i, j] = 0.5 * np.log((EPS**2 + without[:, j].sum() / total[j]) / level[j])
-                spread = change - count[:, j] * change.sum() / total[j]
-                stderr[i, j] = 0.5 * np.sqrt((spread**2).sum()) / total[j] / level[j]
+                closed = EPS**2 + without[:, j].sum() / total[j]
+                gain[i, j] = 0.5 * np.log(closed / level[j])
+                influence = _influence(without[:, j], count[:, j], closed) - _influence(open_[:, j], count[:, j], level[j])
+                stderr[i, j] = 0.5 * np.sqrt((influence**2).sum())
     return gain, stderr
 
 
-def _errors(network: CausalNet, batch: NetworkInput, weights: torch.Tensor) -> tuple[FloatArray, FloatArray]:
-    """Sum of errors and number of observed targets, [W, N] each."""
+def _influence(errors: FloatArray, count: FloatArray, level: float) -> FloatArray:
+    """[W] change of log(eps^2 + M) that each window makes."""
+    total = max(float(count.sum()), 1.0)
+    return (errors - count * errors.sum() / total) / (total * level)
+
+
+def _errors(network: CausalNet, batch: NetworkInput, target: torch.Tensor, weights: torch.Tensor) -> tuple[FloatArray, FloatArray]:
+    """Sum of errors and number of observed targets, [W, N] each; a row that two windows share counts once."""
     prediction = network(batch, weights).prediction
     skip = batch.values.shape[1] - prediction.shape[1]
-    cells = batch.mask[:, skip:]
+    cells = batch.mask[:, skip:] & target[:, skip:, None]
     error = pseudo_huber((prediction - batch.values[:, skip:]).double().masked_fill(~cells, 0.0), DELTA)
     return (error * cells).sum(dim=1).cpu().numpy(), cells.sum(dim=1).double().cpu().numpy()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rcgnn.config import Config
+from rcgnn.errors import ConfigError
 from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator
 from rcgnn.train.balance import make_balancer
@@ -110,5 +111,17 @@ def snapshot(network: CausalNet) -> dict[str, Tensor]:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes a CUDA device where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    """`auto` takes a CUDA device where there is one.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device: {name!r} is no device; use auto, cpu or cuda.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: {name!r} was asked for, but torch sees no CUDA device here; use auto or cpu.")
+    return device
