@@ -58,6 +58,7 @@ class ScreenConfig(Section):
 
     basis: Literal["auto", "linear", "nonlinear"] = Field("auto", description="features of each sensor: chosen by evidence, or fixed")
     instantaneous: bool = Field(True, description="look for links within one step")
+    joint_rows: bool = Field(True, description="judge the direction of a same-step link on the rows in which both ends were read")
     gamma: float = Field(0.5, ge=0, description="weight of the extended part of the BIC penalty")
     max_features: int = Field(40, ge=1, description="most features one sensor may depend on")
 
@@ -101,7 +102,7 @@ class SelectConfig(Section):
 
     alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
     shifted_copies: int = Field(
-        19, ge=0, description="circularly shifted copies, at most, whose best evidence a link must beat; 0 switches them off"
+        5, ge=0, description="circularly shifted copies, at most, whose best evidence a link must beat; 0 switches them off"
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")

@@ -198,7 +198,7 @@ def overfit(records: Records, _config: Config) -> Finding | None:
     if len(evaluated) <= OVERFIT_EVALUATIONS:
         return None
     tail = evaluated[-OVERFIT_EVALUATIONS:]
-    excess = [math.expm1(min(loss - r.loss.train, 50.0)) for r, loss in tail]
+    excess = [0.0 if r.loss.train is None else math.expm1(min(loss - r.loss.train, 50.0)) for r, loss in tail]
     best = min(loss for _, loss in evaluated)
     if min(excess) <= OVERFIT_EXCESS or min(loss for _, loss in tail) <= best or tail[-1][1] <= best + (tail[-1][0].loss.val_stderr or 0.0):
         return None

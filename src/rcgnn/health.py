@@ -49,9 +49,9 @@ class Finding(Part):
 
 
 class LossHealth(Part):
-    """Losses of one epoch; `components` by term, before weighting."""
+    """Losses of one epoch; `components` by term, before weighting. `train` is null when no step was accepted."""
 
-    train: float
+    train: float | None = None
     components: dict[str, float] = Field(default_factory=dict)
     val: float | None = None
     val_stderr: float | None = None

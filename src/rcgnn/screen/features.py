@@ -86,15 +86,16 @@ def build(draws: FloatArray, segments: Sequence[slice], *, max_lag: int, basis: 
     return Tables(tables, time, draws.shape[2], width, max_lag)
 
 
-def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = ()) -> Features:
+def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = (), columns: IntArray | None = None) -> Features:
     """Correlations of the features over the rows in `keep`, averaged over draws.
 
     Args:
         tables: the features.
         keep: [rows] rows that count; those of a target that was never read there would only echo the smoother.
         pairs: sensors (a, b) whose products x_a(t-k) x_b(t-k), k = 1..K, are added.
+        columns: only these features, rising, with every sensor's value now among them; None: all.
     """
-    selected = rows_of(tables, keep, pairs)
+    selected = rows_of(tables, keep, pairs, columns)
     count = max(len(selected[0]), 1)
     second = np.mean([np.cov(one, rowvar=False, bias=True) if count > 1 else np.zeros((one.shape[1],) * 2) for one in selected], axis=0)
     scale = np.sqrt(np.diag(second))
@@ -107,21 +108,30 @@ def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = 
     if pairs:
         owner = np.concatenate([owner, np.tile(np.array(pairs), (tables.max_lag, 1))])
         lag = np.concatenate([lag, np.repeat(np.arange(1, tables.max_lag + 1), len(pairs))])
-    return Features(gram, lag, owner, np.arange(tables.sensors), count)
+    if columns is None:
+        return Features(gram, lag, owner, np.arange(tables.sensors), count)
+    return Features(gram, lag[columns], owner[columns], np.searchsorted(columns, np.arange(tables.sensors)), count)
 
 
-def rows_of(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = ()) -> list[FloatArray]:
+def rows_of(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = (), columns: IntArray | None = None) -> list[FloatArray]:
     """The features [kept rows, P] of every draw, products last: the columns that `moments` correlates."""
-    return [np.concatenate([table[keep], _products(table[keep], tables, pairs)], axis=1) for table in tables.draws]
+    plain = tables.draws[0].shape[1]
+    if columns is None:
+        columns = np.arange(plain + len(pairs) * tables.max_lag)
+    few, more = columns[columns < plain], columns[columns >= plain] - plain
+    chosen = slice(None) if len(few) == plain else few
+    kept = (draw[keep] for draw in tables.draws)
+    return [np.concatenate([rows[:, chosen], _products(rows, tables, pairs, more)], axis=1) for rows in kept]
 
 
-def _products(table: FloatArray, tables: Tables, pairs: Sequence[tuple[int, int]]) -> FloatArray:
-    if not pairs:
-        return np.zeros((len(table), 0))
-    a, b = np.array(pairs).T
-    starts = [k * tables.sensors * tables.width for k in range(1, tables.max_lag + 1)]
-    values = [np.clip(table[:, s : s + tables.sensors], -CLIP, CLIP) for s in starts]
-    return np.concatenate([v[:, a] * v[:, b] for v in values], axis=1)
+def _products(rows: FloatArray, tables: Tables, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:
+    """Products by column: pair fastest, then lag."""
+    if not len(columns):
+        return np.zeros((len(rows), 0))
+    a, b = np.array(pairs).T[:, columns % len(pairs)]
+    first = (columns // len(pairs) + 1) * tables.sensors * tables.width
+    clipped = np.clip(rows, -CLIP, CLIP)
+    return np.asarray(clipped[:, first + a] * clipped[:, first + b])
 
 
 def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:

@@ -76,12 +76,13 @@ def largest_by_chance(
     Returns:
         The largest evidence and the mean number of pairs over the copies made.
     """
+    quick = config.model_copy(update={"joint_rows": False})
     largest, chosen = 0.0, [0]
     for copy, rng in enumerate(rngs):
-        turned = None if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE else shifted(signal, keep, max_lag, rng)
+        turned = None if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE else shifted(signal[:1], keep, max_lag, rng)
         if turned is None:
             break
-        found = screen(*turned, segments, max_lag=max_lag, config=config).evidence
+        found = screen(*turned, segments, max_lag=max_lag, config=quick).evidence
         pairs = found.chosen.any(axis=0)
         chosen = [*chosen[copy == 0 :], int(pairs.sum())]
         largest = max(largest, float(found.surplus[pairs].max(initial=0.0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -81,10 +82,10 @@ def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: st
     own, pairs = _moments_by_target(tables, keep, config, products=basis != "linear")
     rows = np.array([float(max(f.rows, 2)) for f in own])
     penalties = [_penalty(f, n, config.gamma) for f, n in zip(own, rows, strict=True)]
+    models = _models(own, config, [len(f.lag) for f in own])
     same_rows = bool((keep == keep[:, :1]).all())
-    ordered = search(
-        _models(own, config), instantaneous=config.instantaneous, joint=None if same_rows else _joint(tables, keep, own, pairs, config)
-    )
+    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, pairs, models, config)
+    ordered = search(models, instantaneous=config.instantaneous, joint=joint)
     found = evidence(own, ordered, rows, penalties, tables.max_lag)
     total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, rows, strict=True))
     tests = max(len(f.lag) for f in own)
@@ -93,21 +94,29 @@ def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: st
     )
 
 
-def _models(own: list[Features], config: ScreenConfig) -> Scores:
+def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> Scores:
+    """Models of every sensor; `competing` features pay the multiplicity, however few of them are at hand."""
     rows = np.array([float(max(f.rows, 2)) for f in own])
-    return Scores(own, rows, lambda j: _penalty(own[j], rows[j], config.gamma), config.max_features)
+    return Scores(own, rows, lambda j: _penalty(own[j], rows[j], config.gamma, competing[j]), config.max_features)
 
 
 def _joint(
-    tables: Tables, keep: BoolArray, own: list[Features], pairs: list[list[tuple[int, int]]], config: ScreenConfig
+    tables: Tables, keep: BoolArray, pairs: list[list[tuple[int, int]]], scores: Scores, config: ScreenConfig
 ) -> Callable[[int, int], Scores]:
-    """(i, j) -> models of both on the rows in which both were read."""
+    """(i, j) -> models of both on the rows in which both were read, each from the features that any of its models has used."""
+    plain = np.arange(tables.draws[0].shape[1])
+    always = plain[plain // tables.sensors % tables.width == 0]
 
+    @cache
     def models(i: int, j: int) -> Scores:
         both = keep[:, i] & keep[:, j]
-        mine = list(own)
-        mine[i], mine[j] = moments(tables, both, pairs[i]), moments(tables, both, pairs[j])
-        return _models(mine, config)
+        mine = list(scores.features)
+        for t in (i, j):
+            used = [one for (target, _), local in scores.cache.items() if target == t for one in (local.chosen, local.forced)]
+            now = plain[: tables.sensors * tables.width]
+            used.append(now[np.isin(now % tables.sensors, (i, j))])
+            mine[t] = moments(tables, both, pairs[t], np.unique(np.concatenate([always, *used])))
+        return _models(mine, config, [len(f.lag) for f in scores.features])
 
     return models
 
@@ -129,10 +138,10 @@ def _moments_by_target(
     return own, pairs
 
 
-def _penalty(features: Features, rows: float, gamma: float) -> FloatArray:
+def _penalty(features: Features, rows: float, gamma: float, competing: int | None = None) -> FloatArray:
     """Extended BIC per feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features)."""
     count = len(features.lag)
-    return np.full(count, np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(count))
+    return np.full(count, np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing or count))
 
 
 def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:

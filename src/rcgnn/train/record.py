@@ -88,7 +88,7 @@ def companion_radius(weights: torch.Tensor) -> float | None:
     return largest
 
 
-def loss_health(log: EpochLog, held_out: HeldOut | None, baseline: HeldOut | None, names: Sequence[str], last: float) -> LossHealth:
+def loss_health(log: EpochLog, held_out: HeldOut | None, baseline: HeldOut | None, names: Sequence[str]) -> LossHealth:
     """Losses of one epoch; `train` is the forecast part of the data term, so that it compares with `val`.
 
     Args:
@@ -96,9 +96,8 @@ def loss_health(log: EpochLog, held_out: HeldOut | None, baseline: HeldOut | Non
         held_out: this epoch's evaluation, if there was one.
         baseline: the self baseline's evaluation.
         names: sensor names.
-        last: training loss of the epoch before, for an epoch in which no step was taken.
     """
-    train = float(np.mean(log.losses)) if log.losses else last
+    train = float(np.mean(log.losses)) if log.losses else None
     if held_out is None:
         return LossHealth(train=train, components=log.components)
     sensors = zip(names, held_out.sensors.tolist(), strict=True)

@@ -74,7 +74,6 @@ class Judge:
     stopping: Stopping
     best: dict[str, Tensor] | None = None
     best_held_out: HeldOut | None = None
-    last_train: float = 0.0
 
 
 def train(  # noqa: PLR0913 - what a run needs, then how it reports
@@ -218,8 +217,7 @@ def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
 def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoch: int, names: Sequence[str]) -> HealthRecord:
     """Everything one epoch says about itself; see docs/health-log.md."""
     controls, log = training.controls, training.stepper.take_log()
-    loss = loss_health(log, held_out, judge.baseline, names, judge.last_train)
-    judge.last_train = loss.train
+    loss = loss_health(log, held_out, judge.baseline, names)
     structure = training.network.structure
     threshold = typical(controls.balancer.threshold) if controls.balancer.proximal else None
     gap = None if held_out is None else float(held_out.closed_blocks.mean() - held_out.blocks.mean())
