@@ -12,11 +12,19 @@ answer (see its last lines); `rcgnn fit` gives one.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+if importlib.util.find_spec("rcgnn") is None:  # started with a Python that the project is not installed in
+    _PYTHON = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "python"
+    if not _PYTHON.exists():
+        sys.exit("rcgnn is not installed for this Python; run `make setup` first, or `pip install -c constraints.txt -e .`")
+    os.execv(_PYTHON, [str(_PYTHON), *sys.argv])  # noqa: S606 - the project's own interpreter, no shell
 
 from rcgnn.config import RECIPES, Config
 from rcgnn.data.readers import read_table
