@@ -13,6 +13,7 @@ from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
 from rcgnn.screen.null import Chance
+from rcgnn.screen.pieces import Pieces, blend
 from rcgnn.screen.structural import Screened
 from rcgnn.select.effects import strengths
 from rcgnn.select.stability import confidence
@@ -29,6 +30,14 @@ ROWS_PER_LAG = 5
 
 
 @dataclass(frozen=True, eq=False)
+class Checks:
+    """The screen's second looks: on shifted copies of the table, and on pieces of it (None where it is too short)."""
+
+    chance: Chance
+    pieces: Pieces | None
+
+
+@dataclass(frozen=True, eq=False)
 class Decision:
     """Everything decided about the active sensors; arrays [K+1, n, n] over them."""
 
@@ -41,10 +50,13 @@ class Decision:
     detectable: float
 
     @classmethod
-    def of(cls, screened: Screened, scaled: Series, chance: Chance, config: Config) -> Decision:
-        """Decide from the screen's evidence and what it finds by chance."""
+    def of(cls, screened: Screened, scaled: Series, checks: Checks, config: Config) -> Decision:
+        """Decide from the screen's evidence, what it finds by chance, and piece by piece."""
         found = screened.evidence
-        pairs = PairEvidence(found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance.surplus)
+        share = None if checks.pieces is None else checks.pieces.share
+        pairs = PairEvidence(
+            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, checks.chance.surplus, share
+        )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         set_aside(verdict, reasons, _too_few(scaled, screened, config), FEW_ROWS)
         strength = strengths(screened)
@@ -52,8 +64,9 @@ class Decision:
         rows = float(np.median([f.rows for f in screened.features]))
         penalty = np.log(max(rows, 2.0)) + 2.0 * config.screen.gamma * np.log(screened.tests)
         sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
-        findings = [*_about(reasons, scaled.names), *_by_chance(chance, len(scaled.names))]
-        return cls(screened.score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
+        findings = [*_about(reasons, scaled.names), *_by_chance(checks.chance, len(scaled.names))]
+        score = screened.score if checks.pieces is None else blend(screened.score, checks.pieces)
+        return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
 
 
 def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityReport, decision: Decision) -> CausalGraph:

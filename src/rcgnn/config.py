@@ -60,6 +60,7 @@ class ScreenConfig(Section):
     instantaneous: bool = Field(True, description="look for links within one step")
     joint_rows: bool = Field(True, description="judge the direction of a same-step link on the rows in which both ends were read")
     gamma: float = Field(0.5, ge=0, description="weight of the extended part of the BIC penalty")
+    pieces: int = Field(10, ge=0, description="pieces, at most, into which a long table is cut for scoring; below 3 it is not cut")
     max_features: int = Field(40, ge=1, description="most features one sensor may depend on")
 
 
@@ -85,7 +86,7 @@ class LossConfig(Section):
 class TrainConfig(Section):
     """How the network is trained."""
 
-    epochs: int = Field(60, ge=1, description="most epochs")
+    epochs: int = Field(40, ge=1, description="most epochs")
     batch: int = Field(64, ge=1, description="windows in a batch")
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")

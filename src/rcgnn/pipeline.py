@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rcgnn.answer import Decision, assemble, undecidable
+from rcgnn.answer import Checks, Decision, assemble, undecidable
 from rcgnn.config import Config
 from rcgnn.data.cleaning import Cleaned, clean
 from rcgnn.data.marks import segment_number
@@ -23,7 +23,8 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.numerics import one_thread, rng
-from rcgnn.screen.null import Chance, largest_by_chance
+from rcgnn.screen.null import largest_by_chance
+from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal, infer
@@ -143,7 +144,7 @@ def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecor
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        decision = Decision.of(screened, prepared.scaled, _chance(signal, keep, prepared, screened, config), config)
+        decision = Decision.of(screened, prepared.scaled, _checks(signal, keep, prepared, screened, config), config)
         graph = assemble(series.names, prepared.active, report, decision)
     records = refined.records if refined else []
     findings += _given_up(refined)
@@ -187,15 +188,14 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     return signal, scaled.mask & ~signal.gated
 
 
-def _chance(signal: Signal, keep: BoolArray, prepared: Prepared, screened: Screened, config: Config) -> Chance:
-    return largest_by_chance(
-        signal.draws,
-        keep,
-        prepared.scaled.segments(),
-        max_lag=config.data.max_lag,
-        config=config.screen.model_copy(update={"basis": screened.basis}),
-        rngs=[rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)],
-    )
+def _checks(signal: Signal, keep: BoolArray, prepared: Prepared, screened: Screened, config: Config) -> Checks:
+    segments, max_lag = prepared.scaled.segments(), config.data.max_lag
+    won = config.screen.model_copy(update={"basis": screened.basis})
+    copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
+    chance = largest_by_chance(signal.draws, keep, segments, max_lag=max_lag, config=won, rngs=copies)
+    if len(prepared.scaled.regime_names) > 1:  # a link of one regime need not hold in the pieces of another
+        return Checks(chance, None)
+    return Checks(chance, by_pieces(signal.draws, keep, segments, max_lag=max_lag, config=won))
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

@@ -2,10 +2,10 @@
 
 A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled by the pairs that were not chosen, stays
 below alpha after Bonferroni over everything that competed, (3) its evidence beats the best that circularly shifted copies of
-the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), and (4) it is not
-negligible beside the accepted links' median: deterministic systems make the smallest misfit significant, and such crumbs are
-not links. Of a pair's lags the best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop
-up what the best one leaves.
+the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
+at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
+systems make the smallest misfit significant, and such crumbs are not links. Of a pair's lags the best is named, and others
+only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CRUMB = 0.05
 """Share of the accepted links' median evidence below which a pair is a crumb."""
 CHANCE_MARGIN = 2.0
 """Times the best evidence on shifted copies that a link must have: shifting also takes a shared season out of step."""
+HALF_OF_THE_PIECES = 0.5
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
@@ -43,6 +44,7 @@ class PairEvidence:
         tests: number of features that competed for one sensor.
         profile: [K+1, N, N] evidence above its penalty of each lag by itself.
         chance: largest surplus of a pair on circularly shifted copies, where nothing drives anything.
+        share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
     """
 
     surplus: FloatArray
@@ -52,6 +54,7 @@ class PairEvidence:
     tests: int
     profile: FloatArray
     chance: float = 0.0
+    share: FloatArray | None = None
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -65,6 +68,8 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     sensors = found.chosen.shape[1]
     significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
     significant &= found.surplus > CHANCE_MARGIN * found.chance
+    if found.share is not None:
+        significant &= found.share >= HALF_OF_THE_PIECES
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)

@@ -1,0 +1,92 @@
+"""The same screen on pieces of a long table: what holds piece by piece is worth more than what only the sum of all rows shows.
+
+No model is true, and with enough rows every small misfit becomes evidence: links within one step that are only fast
+dynamics, links that one flood or one shift in level made. On a piece such crumbs stay below their penalty while real links
+do not. The score of a pair is therefore the mean of its log evidence over the pieces, and a little of the whole table's:
+
+    score = exp(mean over pieces of ln max(S_piece, 1) + WHOLE ln max(S, 1))
+
+Averaging over subsamples is stability selection's idea (Meinshausen & Buehlmann 2010), with contiguous blocks for the
+dependence of rows, and the evidence itself in place of a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from rcgnn.config import ScreenConfig
+from rcgnn.screen.structural import screen
+from rcgnn.series import BoolArray, FloatArray
+
+LEAST_ROWS = 500
+ROWS_PER_SENSOR = 60
+"""A piece has at least this many rows for each sensor: fewer would hide links that the whole table shows."""
+LEAST_PIECES = 3
+WHOLE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Evidence piece by piece.
+
+    Attributes:
+        log_score: [N, N] mean over pieces of ln max(score, 1).
+        share: [N, N] share of pieces in which the pair earned its penalty.
+        count: number of pieces.
+    """
+
+    log_score: FloatArray
+    share: FloatArray
+    count: int
+
+
+def cut(segments: Sequence[slice], rows: int, sensors: int, most: int) -> list[list[slice]]:
+    """The segments of each piece; an empty list where the table is too short for `LEAST_PIECES`.
+
+    Example:
+        >>> cut([slice(0, 3000)], 3000, 5, 3)
+        [[slice(0, 1000, None)], [slice(1000, 2000, None)], [slice(2000, 3000, None)]]
+        >>> cut([slice(0, 1000)], 1000, 5, 3)
+        []
+    """
+    count = min(most, rows // max(LEAST_ROWS, ROWS_PER_SENSOR * sensors))
+    if count < LEAST_PIECES:
+        return []
+    edges = np.linspace(0, rows, count + 1).astype(int).tolist()
+    return [[slice(max(s.start, a), min(s.stop, b)) for s in segments if max(s.start, a) < min(s.stop, b)] for a, b in pairwise(edges)]
+
+
+def by_pieces(signal: FloatArray, keep: BoolArray, segments: Sequence[slice], *, max_lag: int, config: ScreenConfig) -> Pieces | None:
+    """Evidence of every pair, piece by piece; each piece takes the next of the draws.
+
+    Args:
+        signal: [S, T, N] draws.
+        keep: [T, N] readings that count.
+        segments: runs of rows.
+        max_lag: K.
+        config: settings of the screen, with the basis that won on the whole table.
+
+    Returns:
+        None where the table is too short to be cut.
+    """
+    rows, sensors = keep.shape
+    scores, earned = [], []
+    for number, part in enumerate(cut(segments, rows, sensors, config.pieces)):
+        long_enough = [s for s in part if s.stop - s.start > max_lag]
+        draw = signal[number % len(signal)][None]
+        found = screen(draw, keep, long_enough, max_lag=max_lag, config=config)
+        scores.append(np.log(np.maximum(found.score.max(axis=0), 1.0)))
+        earned.append(found.evidence.chosen.any(axis=0))
+    return Pieces(np.mean(scores, axis=0), np.mean(earned, axis=0), len(scores)) if scores else None
+
+
+def blend(score: FloatArray, pieces: Pieces) -> FloatArray:
+    """[K+1, N, N] the whole table's scores with each pair's evidence averaged over the pieces; lags keep their proportions."""
+    pair = score.max(axis=0)
+    mixed = pieces.log_score + WHOLE * np.log(np.maximum(pair, 1.0))
+    target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))
+    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
