@@ -11,6 +11,8 @@ from rcgnn.synth.null import ar1, random_walk, seasonal
 from rcgnn.synth.sem import linear, nonlinear
 from rcgnn.synth.simulated import Plan, Simulated
 from rcgnn.synth.station import STATION_CORRUPTION, STATION_ROWS, station
+from rcgnn.synth.traits import coarse, feedback, hidden, hub, long_lags, seasonal_links, skewed, subsampled
+from rcgnn.synth.traits_nonlinear import bursty, products
 
 SEMS: dict[str, Callable[[Plan], Simulated]] = {
     "linear": linear,
@@ -20,6 +22,16 @@ SEMS: dict[str, Callable[[Plan], Simulated]] = {
     "ar1": ar1,
     "random_walk": random_walk,
     "seasonal": seasonal,
+    "hidden": hidden,
+    "bursty": bursty,
+    "subsampled": subsampled,
+    "feedback": feedback,
+    "long_lags": long_lags,
+    "skewed": skewed,
+    "products": products,
+    "hub": hub,
+    "coarse": coarse,
+    "seasonal_links": seasonal_links,
 }
 NULL_SYSTEMS = ("ar1", "random_walk", "seasonal")
 """Systems without links."""
