@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from rcgnn.baselines import BASELINES
-from rcgnn.errors import ConfigError
+from rcgnn.errors import ConfigError, InputError
 from rcgnn.graph import LINK
 from rcgnn.series import Series
 from rcgnn.synth import corrupt, simulate
@@ -21,7 +23,20 @@ BY_COLUMN = ("random", "origin")
 """Their random numbers belong to columns, not to sensors."""
 UNIT_BOUND = ("sort-regress",)
 """A change of units changes the answer: that is what it is there to show."""
-every = pytest.mark.parametrize("name", BASELINES)
+PEERS = {"pcmci+": "tigramite", "pcmci+robust": "tigramite", "varlingam": "lingam"}
+"""Rows that need a package from the extra `peers`."""
+
+
+def rows(*without):
+    """The names of BASELINES; a peer whose package is not installed is skipped."""
+    for name in BASELINES:
+        if name not in without:
+            missing = name in PEERS and importlib.util.find_spec(PEERS[name]) is None
+            skip = pytest.mark.skipif(missing, reason=f"{PEERS.get(name)} is not installed (extra 'peers')")
+            yield pytest.param(name, marks=skip, id=name)
+
+
+every = pytest.mark.parametrize("name", list(rows()))
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +164,21 @@ def test_rows_of_two_recordings_are_not_neighbours(name, system):
     assert not np.array_equal(graph.score, fit(name, s).score)
 
 
-@pytest.mark.parametrize("name", [n for n in BASELINES if n not in (*BLIND, "origin")])
+@pytest.mark.parametrize("name", list(rows(*BLIND, "origin")))
 def test_lag_below_one_is_refused(name, system):
     with pytest.raises(ConfigError, match="max_lag must be at least 1, got 0"):
         BASELINES[name](system.series, max_lag=0)
 
 
-def test_loading_the_table_does_not_load_torch():
-    code = "import sys, rcgnn.baselines; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("name", PEERS)
+def test_peer_without_its_package_says_how_to_install_it(name, system, monkeypatch):
+    for module in [m for m in sys.modules if m.partition(".")[0] == PEERS[name]]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, PEERS[name], None)
+    with pytest.raises(InputError, match=rf"{re.escape(name)}: expected the package {PEERS[name]}.*pip install 'rcgnn\[peers\]'"):
+        BASELINES[name](system.series, max_lag=LAGS)
+
+
+def test_loading_the_table_does_not_load_torch_or_a_peer():
+    code = "import sys, rcgnn.baselines; sys.exit(any(m in sys.modules for m in ('torch', 'tigramite', 'lingam')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

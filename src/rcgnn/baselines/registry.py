@@ -8,6 +8,7 @@ from rcgnn.baselines.correlation import correlation
 from rcgnn.baselines.granger import granger, granger_clean
 from rcgnn.baselines.lasso_var import lasso_var
 from rcgnn.baselines.origin import origin
+from rcgnn.baselines.peers import pcmci_plus, pcmci_plus_robust, varlingam
 from rcgnn.baselines.sort_regress import r2_sort_regress, sort_regress
 from rcgnn.baselines.trivial import empty, random
 from rcgnn.graph import CausalGraph
@@ -39,4 +40,7 @@ BASELINES: dict[str, Baseline] = {
     "empty": empty,
     "random": random,
     "origin": origin,
+    "pcmci+": pcmci_plus,
+    "pcmci+robust": pcmci_plus_robust,
+    "varlingam": varlingam,
 }
