@@ -30,7 +30,11 @@ RESULTS = ROOT / "benchmarks" / "results"
 OURS = "rcgnn"
 DEFAULT = "default"
 """Cell: the corruption that a system comes with."""
-WARM = {OURS: ("rcgnn.refine",), "lasso-var": ("sklearn.linear_model",), "origin": ("rcgnn.origin",)    "pcmci+": ("tigramite.pcmci", "tigramite.independence_tests.parcorr"),
+WARM = {
+    OURS: ("rcgnn.refine",),
+    "lasso-var": ("sklearn.linear_model",),
+    "origin": ("rcgnn.origin",),
+    "pcmci+": ("tigramite.pcmci", "tigramite.independence_tests.parcorr"),
     "pcmci+robust": ("tigramite.pcmci", "tigramite.independence_tests.robust_parcorr"),
     "varlingam": ("lingam",),
 }
