@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.blas import dger
 
 from rcgnn.screen.features import Features
 from rcgnn.series import BoolArray, FloatArray, IntArray
@@ -63,7 +64,7 @@ def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
     """
     d = matrix[pivot, pivot]
     column = matrix[:, pivot] / d
-    swept = matrix - np.outer(column, matrix[pivot])
+    swept = _rank_one(matrix, -1.0, column, matrix[pivot])
     swept[:, pivot] = column
     swept[pivot] = column
     swept[pivot, pivot] = -1.0 / d
@@ -74,11 +75,16 @@ def unsweep(matrix: FloatArray, pivot: int) -> FloatArray:
     """Inverse of `sweep`."""
     d = matrix[pivot, pivot]
     column = -matrix[:, pivot] / d
-    back = matrix + np.outer(column, matrix[pivot])
+    back = _rank_one(matrix, 1.0, column, matrix[pivot])
     back[:, pivot] = column
     back[pivot] = column
     back[pivot, pivot] = -1.0 / d
     return back
+
+
+def _rank_one(matrix: FloatArray, factor: float, left: FloatArray, right: FloatArray) -> FloatArray:
+    """A + factor left right' in a new array, by one BLAS update: most of the search's time is spent here."""
+    return np.asarray(dger(factor, right, left, a=matrix.copy(order="C").T, overwrite_a=1)).T
 
 
 def own_past(features: Features, target: int) -> IntArray:
