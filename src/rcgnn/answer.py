@@ -14,7 +14,7 @@ from rcgnn.health import Finding
 from rcgnn.numerics import rng
 from rcgnn.screen.null import Chance
 from rcgnn.screen.pieces import Pieces, blend
-from rcgnn.screen.structural import Screened
+from rcgnn.screen.structural import Screened, extended_bic
 from rcgnn.select.effects import strengths
 from rcgnn.select.stability import confidence
 from rcgnn.series import BoolArray, FloatArray, Series
@@ -62,7 +62,7 @@ class Decision:
         strength = strengths(screened)
         decided = (verdict == LINK) | np.eye(verdict.shape[1], dtype=bool)
         rows = float(np.median([f.rows for f in screened.features]))
-        penalty = np.log(max(rows, 2.0)) + 2.0 * config.screen.gamma * np.log(screened.tests)
+        penalty = extended_bic(rows, screened.tests, config.screen.gamma)
         sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
         findings = [*_about(reasons, scaled.names), *_by_chance(checks.chance, len(scaled.names))]
         score = screened.score if checks.pieces is None else blend(screened.score, checks.pieces)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.screen.features import Features, from_moment
-from rcgnn.screen.order import Ordered, Scores, reachable, search
+from rcgnn.screen.order import Ordered, Scores, search
 
 PENALTY = 12.0
 
@@ -45,6 +45,16 @@ def white_pair(seed: int, rows: int = 600) -> np.ndarray:
     x = np.random.default_rng(seed).standard_normal((rows, 2))
     x[:, 1] += 0.8 * x[:, 0]
     return x
+
+
+def reachable(parents: tuple[frozenset[int], ...]) -> np.ndarray:
+    """[N, N] True where a lag-0 path leads from i to j (Warshall's closure)."""
+    closure = np.zeros((len(parents), len(parents)), bool)
+    for j, of_j in enumerate(parents):
+        closure[list(of_j), j] = True
+    for k in range(len(parents)):
+        closure |= np.outer(closure[:, k], closure[k])
+    return closure
 
 
 def acyclic(parents: tuple[frozenset[int], ...]) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rcgnn.screen.features import Features
-from rcgnn.screen.search import Local, grow, start
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.screen.search import Local, gains, grow, start
+from rcgnn.series import FloatArray
 
 Parents = tuple[frozenset[int], ...]
 
@@ -121,9 +121,7 @@ def _suspects(scores: Scores, parents: list[frozenset[int]]) -> list[tuple[int, 
     for j, of_j in enumerate(parents):
         features, local = scores.features[j], scores.local(j, of_j)
         y = int(features.value[j])
-        power = np.maximum(np.diag(local.swept), 1e-12)
-        r2 = np.clip(local.swept[:, y] ** 2 / (power * local.unexplained), 0.0, 1 - 1e-9)
-        surplus = -scores.rows[j] * np.log1p(-r2) - scores.penalty(j)
+        surplus = gains(local.swept, y, float(scores.rows[j])) - scores.penalty(j)
         for f in np.flatnonzero((features.lag == 0) & (surplus > 0)):
             i = int(features.owner[f, 0])
             if i != j and i not in of_j:
@@ -171,14 +169,3 @@ def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Callabl
             judge = scores if joint is None else joint(i, j)
             cost[i, j] = -judge.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
     return cost
-
-
-def reachable(parents: Parents) -> BoolArray:
-    """[N, N] True where a lag-0 path leads from i to j."""
-    size = len(parents)
-    closure = np.zeros((size, size), bool)
-    for j, of_j in enumerate(parents):
-        closure[list(of_j), j] = True
-    for k in range(size):
-        closure |= np.outer(closure[:, k], closure[k])
-    return closure

@@ -19,7 +19,7 @@ from scipy import stats
 
 from rcgnn.screen.features import Features
 from rcgnn.screen.order import Ordered
-from rcgnn.screen.search import TINY, Local
+from rcgnn.screen.search import Local, gains
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 DIRECTION_SOFTNESS = 4.0
@@ -58,7 +58,7 @@ def evidence(features: list[Features], ordered: Ordered, rows: FloatArray, penal
     for j, local in enumerate(ordered.locals):
         own, n, cost = features[j], local.freedom(float(rows[j])), penalties[j]
         y = int(own.value[j])
-        single = _single(local, y, n) - cost
+        single = gains(local.swept, y, n) - cost
         lagged = own.lag > 0
         for i in range(sensors):
             if i == j:
@@ -112,12 +112,6 @@ def addition(local: Local, extra: IntArray, y: int, rows: float) -> tuple[float,
     c = local.swept[extra, y]
     r2 = c @ np.linalg.solve(block + 1e-9 * np.eye(len(block)), c) / local.unexplained
     return float(-rows * np.log1p(-min(max(r2, 0.0), 1 - 1e-9))), int(extra.size)
-
-
-def _single(local: Local, y: int, rows: float) -> FloatArray:
-    power = np.diag(local.swept)
-    r2 = np.where(power > 1e-5, local.swept[:, y] ** 2 / (np.maximum(power, TINY) * local.unexplained), 0.0)
-    return np.asarray(-rows * np.log1p(-np.clip(r2, 0.0, 1 - 1e-9)))
 
 
 def log_p_values(found: Evidence) -> FloatArray:

@@ -125,8 +125,8 @@ def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: 
     open_[target] = False
     for _ in range(3 * most):
         open_[chosen] = False
-        gains = _gains(matrix, target, freedom(rows, len(base.forced) + len(chosen)))
-        surplus = np.where(open_, gains - ENTER * cost, -np.inf)
+        worth = gains(matrix, target, freedom(rows, len(base.forced) + len(chosen)))
+        surplus = np.where(open_, worth - ENTER * cost, -np.inf)
         best = int(np.argmax(surplus))
         if surplus[best] <= 0 or len(chosen) >= most:
             break
@@ -140,7 +140,8 @@ def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: 
     return Local(np.array(chosen, np.int64), base.forced, left, float(cost[chosen].sum()), matrix)
 
 
-def _gains(matrix: FloatArray, target: int, rows: float) -> FloatArray:
+def gains(matrix: FloatArray, target: int, rows: float) -> FloatArray:
+    """[P] likelihood-ratio statistic -n ln(1 - r^2) of adding each feature alone; 0 for what is already in or collinear."""
     power = np.diag(matrix)
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = np.where(power > 1e-5, matrix[:, target] ** 2 / (power * max(matrix[target, target], TINY)), 0.0)

@@ -80,14 +80,12 @@ def screen(
 
 def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: str) -> Screened:
     own, pairs = _moments_by_target(tables, keep, config, products=basis != "linear")
-    rows = np.array([float(max(f.rows, 2)) for f in own])
-    penalties = [_penalty(f, n, config.gamma) for f, n in zip(own, rows, strict=True)]
     models = _models(own, config, [len(f.lag) for f in own])
     same_rows = bool((keep == keep[:, :1]).all())
     joint = None if same_rows or not config.joint_rows else _joint(tables, keep, pairs, models, config)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
-    found = evidence(own, ordered, rows, penalties, tables.max_lag)
-    total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, rows, strict=True))
+    found = evidence(own, ordered, models.rows, [models.penalty(j) for j in range(len(own))], tables.max_lag)
+    total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, models.rows, strict=True))
     tests = max(len(f.lag) for f in own)
     return Screened(
         scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests, own, tables, keep, pairs, config.gamma
@@ -139,9 +137,19 @@ def _moments_by_target(
 
 
 def _penalty(features: Features, rows: float, gamma: float, competing: int | None = None) -> FloatArray:
-    """Extended BIC per feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features)."""
+    """[P] the same price for every feature."""
     count = len(features.lag)
-    return np.full(count, np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing or count))
+    return np.full(count, extended_bic(rows, competing or count, gamma))
+
+
+def extended_bic(rows: float, competing: int, gamma: float) -> float:
+    """Price of one feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features).
+
+    Example:
+        >>> round(extended_bic(1500, 150, 0.5), 2)
+        12.32
+    """
+    return float(np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing))
 
 
 def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:

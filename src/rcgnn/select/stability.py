@@ -12,7 +12,7 @@ import numpy as np
 
 from rcgnn.screen.features import rows_of
 from rcgnn.screen.search import TINY
-from rcgnn.screen.structural import Screened
+from rcgnn.screen.structural import Screened, extended_bic
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 BLOCKS = 20
@@ -39,7 +39,7 @@ def confidence(screened: Screened, *, halves: int, rng: np.random.Generator) -> 
         gram, count = _block_moments(screened, j, columns)
         lag, owner = features.lag[columns], features.owner[columns]
         first = 1 + len(local.forced)
-        penalty = np.log(max(features.rows, 2)) + 2.0 * screened.gamma * np.log(len(features.lag))
+        penalty = extended_bic(features.rows, len(features.lag), screened.gamma)
         for pick in picks:
             stat = _statistics(gram[pick].sum(axis=0), count[pick].sum())
             if stat is None:
