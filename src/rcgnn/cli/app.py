@@ -13,13 +13,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from rcgnn.cli.bench import bench
 from rcgnn.cli.fit import fit
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
 from rcgnn.errors import RcgnnError
 
-COMMANDS: dict[str, Callable[..., None]] = {"fit": fit, "simulate": simulate, "score": score, "show": show}
+COMMANDS: dict[str, Callable[..., None]] = {"fit": fit, "simulate": simulate, "score": score, "show": show, "bench": bench}
 
 
 def main() -> None:

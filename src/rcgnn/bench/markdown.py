@@ -1,0 +1,74 @@
+"""Tables and numbers of a report, and what must stand under its title: hardware, software, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from rcgnn.bench.job import Job, Line, source_digest
+from rcgnn.bench.rows import Row
+from rcgnn.bench.statistics import COLUMNS, means
+
+NOTHING = "-"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for a table; a whole one without decimals.
+
+    Example:
+        >>> number(0.12345), number(3), number(None)
+        ('0.123', '3', '-')
+    """
+    if value is None:
+        return NOTHING
+    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [head, *rows]
+    escaped = (" | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) for line in lines)
+    first, *others = (f"| {line} |" for line in escaped)
+    return [first, "|" + "---|" * len(head), *others]
+
+
+def best_in_bold(values: Sequence[float | None], digits: int = 3) -> list[str]:
+    """Cells of a row, the largest in bold, ties by the digits that are shown."""
+    shown = [None if value is None else round(value, digits) for value in values]
+    best = max((value for value in shown if value is not None), default=None)
+    return [f"**{number(value, digits)}**" if value is not None and value == best else number(value, digits) for value in shown]
+
+
+MEANS = ("runs", "failed", *COLUMNS)
+"""Headings of a row of means."""
+
+
+def means_row(rows: Sequence[Row], columns: Sequence[str] = MEANS) -> list[str]:
+    """Cells of a table row: the means of some runs."""
+    found = means(rows)
+    return [number(found[name], COLUMNS.get(name, ("", 0))[1]) for name in columns]
+
+
+def today() -> str:
+    """The date, UTC."""
+    return datetime.now(tz=UTC).date().isoformat()
+
+
+def machine() -> str:
+    """Hardware, software, source code."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    software = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch"))
+    return f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, {software}; source {source_digest()}."
+
+
+def short(done: int, total: int, job: Job, line: Line) -> str:
+    """One finished run in one line."""
+    case = job.case
+    where = f"[{done}/{total}] {job.block} {case.system} {case.cell} seed {case.seed} {job.label or job.method}"
+    if line["error"] is not None:
+        return f"{where}: FAILED: {line['error']}"
+    scores = line["scores"]["summary"]
+    return f"{where}: AUPRC {number(scores['auprc'])}, F1 {number(scores['f1'])}, {line['seconds']:.2f} s"
