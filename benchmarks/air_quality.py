@@ -19,7 +19,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cases import ROOT, machine, number, table, today, write
+from dated import ROOT, source, write
+
+from rcgnn.bench.markdown import number, table, today
 
 DATA = ROOT.parent / "shared" / "data" / "air_quality_uci" / "data.csv"
 MOST_SECONDS = 60.0
@@ -98,7 +100,7 @@ def report(run: Path, seconds: float, settings: list[str]) -> str:
         f"# The real table: UCI Air Quality, {today()}",
         "",
         f"{summary['rows']:,} x {summary['sensors']}, hourly; rcgnn: {', '.join(settings) or 'all defaults'}{load}.",
-        *machine(),
+        *source(),
         "",
         f"* under {MOST_SECONDS:.0f} s: {seconds:.1f} s: {'met' if seconds < MOST_SECONDS else 'MISSED'}",
         "",

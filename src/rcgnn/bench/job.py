@@ -196,9 +196,9 @@ def run_job(job: Job, tell: Callable[[Line], None] = _nobody) -> Line:
         tell: told, just before the fit begins, what is known of the table: `shape` and the scores of the `empty` graph.
 
     Returns:
-        `error` (a sentence or None), `seconds` of the fit alone, `shape` (rows, sensors), `max_lag`, `scores` and `empty` by
-        target, `links` as rows of (lag, i, j, score, rank, verdict, confidence, true, pair true). A method whose package is
-        not installed gives `skipped` alone.
+        `error` (a sentence or None), `ended` (what ended the process, if anything), `seconds` of the fit alone, `shape`
+        (rows, sensors), `max_lag`, `scores` and `empty` by target, `links` as rows of (lag, i, j, score, rank, verdict,
+        confidence, true, pair true). A method whose package is not installed gives `skipped` alone.
     """
     from rcgnn.graph import CausalGraph
 
@@ -216,12 +216,13 @@ def run_job(job: Job, tell: Callable[[Line], None] = _nobody) -> Line:
         if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
             return {"skipped": str(error)}
         return failed(f"{type(error).__name__}: {error}", time.perf_counter() - began, facts)
-    return {**facts, "error": None, "seconds": seconds, "scores": scores, "links": links}
+    return {**facts, "ended": None, "error": None, "seconds": seconds, "scores": scores, "links": links}
 
 
 def failed(error: str, seconds: float, facts: Line) -> Line:
     """The result of a run that gave no graph."""
-    return {"shape": None, "max_lag": None, "empty": None, **facts, "error": error, "seconds": seconds, "scores": None, "links": []}
+    unknown = dict.fromkeys(("shape", "max_lag", "empty", "ended"))
+    return {**unknown, **facts, "error": error, "seconds": seconds, "scores": None, "links": []}
 
 
 def _scores(graph: CausalGraph, truth: Truth) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def machine() -> str:
 def short(done: int, total: int, job: Job, line: Line) -> str:
     """One finished run in one line."""
     case = job.case
-    where = f"[{done}/{total}] {job.block} {case.system} {case.cell} seed {case.seed} {job.label or job.method}"
+    words = (f"[{done}/{total}]", job.block, case.system, case.cell, f"seed {case.seed}", job.label or job.method)
+    where = " ".join(filter(None, words))
     if line["error"] is not None:
         return f"{where}: FAILED: {line['error']}"
     scores = line["scores"]["summary"]

@@ -13,8 +13,10 @@ from rcgnn.bench.rows import Row, grouped, where
 from rcgnn.bench.statistics import CASE, LEAST_IN_BIN, average, distances, ranks, reliability
 from rcgnn.bench.suite import Skipped
 from rcgnn.evaluate import TARGETS
+from rcgnn.graph import LINK
 
 SHOWN_GAPS = 10
+SHOWN_CASES = 3
 SCORES = {"AUPRC": "auprc", "F1": "f1"}
 NOTES = (
     "Means over runs. Self links never count; undecided pairs count as not found. FDR is the share of false links among those",
@@ -71,13 +73,13 @@ class Benchmark:
 
 def render(what: Benchmark) -> str:
     """The whole report; pictures are drawn on the way."""
-    settings = next((row["settings"] for row in what.rows if row["method"] == OURS and row["settings"]), "all defaults")
+    settings = "".join(f"; rcgnn: {row['settings'] or 'all defaults'}" for row in what.of(OURS)[:1])
     runs = len(what.summary)
     lines = [
         f"# Benchmark {what.title}, {today()}",
         "",
         *([what.about, ""] if what.about else []),
-        f"{runs} runs ({what.reused} of them from before) of {len(what.methods)} methods; rcgnn: {settings}.",
+        f"{runs} runs ({what.reused} of them from before) of {len(what.methods)} methods{settings}.",
         machine(),
         f"Command: `{what.command}`",
         "",
@@ -101,7 +103,10 @@ def problems(what: Benchmark) -> list[str]:
     failed = [row for row in what.summary if row["error"] is not None]
     if failed:
         lines += ["", f"## Failed runs: {len(failed)}", ""]
-        lines += [f"* {row['method']} on {row['system']} {row['cell']}, seed {row['seed']}: {row['error']}" for row in failed]
+        for (method, error), rows in grouped(failed, "method", "error").items():
+            some = [f"{row['system']} {row['cell']} seed {row['seed']}" for row in rows[:SHOWN_CASES]]
+            more = f" and {len(rows) - len(some)} more" if len(rows) > len(some) else ""
+            lines.append(f"* {method}, {len(rows)} runs ({', '.join(some)}{more}): {error}")
     return lines
 
 
@@ -270,10 +275,16 @@ def reliability_part(what: Benchmark) -> list[str]:
     lines = []
     for (method,), links in grouped(what.links, "method").items():
         curves = {"at its lag": reliability(links, "true"), "at any lag": reliability(links, "pair_true")}
+        decided = [row for row in links if row["verdict"] == LINK]
+        every = {
+            **{f"all candidates, true {name}": curve for name, curve in curves.items()},
+            "links only, true at its lag": reliability(decided, "true"),
+            "links only, true at any lag": reliability(decided, "pair_true"),
+        }
         lines += ["", f"## Reliability of the confidence: {method}", ""]
         lines += [f"{len(links)} candidates with a confidence above 0. ECE: mean gap between confidence and share of true links, bins"]
         lines += [f"weighted by their candidates; largest gap: over bins with at least {LEAST_IN_BIN} candidates.", ""]
-        lines += table(["true", "ECE", "largest gap"], [[name, number(c.ece), number(c.worst)] for name, c in curves.items()])
+        lines += table(["", "ECE", "largest gap"], [[name, number(c.ece), number(c.worst)] for name, c in every.items()])
         rows = [
             [
                 f"{a.low:.1f} to {a.high:.1f}",

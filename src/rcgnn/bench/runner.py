@@ -21,6 +21,7 @@ from rcgnn.bench.store import Store
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
 GRACE = 120.0
 """Seconds beside the limit for loading libraries and making the table; the limit itself is for the fit."""
+TIME, LOST = "time limit", "lost process"
 Tell = Callable[[int, int, Job, Line], None]
 """Told of each finished run: how many are done, of how many, which, and its line."""
 
@@ -65,14 +66,13 @@ def run_all(jobs: Sequence[Job], *, limits: Limits, store: Store, tell: Tell = s
     others go on in a new one. Whatever ends this function ends the workers.
     """
     keys = {job: job.key for job in jobs}
-    stored = {} if limits.fresh else store.read()
+    stored = {} if limits.fresh else {key: line for key, line in store.read().items() if _lasting(line, limits.seconds)}
     done = {key: stored[key] for key in keys.values() if key in stored}
     reused = len(done)
     pending = {key: job for job, key in reversed(keys.items()) if key not in done}
     queue = [(key, pending[key]) for key in dict.fromkeys(keys.values()) if key in pending]
     skipped: dict[str, str] = {}
-    total = len(queue)
-    with _one_thread(), _crew(min(limits.workers, total), limits.seconds) as crew:
+    with _one_thread(), _crew(min(limits.workers, len(queue)), limits.seconds) as crew:
         while queue or any(worker.task for worker in crew):
             for worker in crew:
                 if worker.task is None and queue:
@@ -84,8 +84,16 @@ def run_all(jobs: Sequence[Job], *, limits: Limits, store: Store, tell: Tell = s
                     continue
                 store.append(key, {"job": job.facts(), **line})
                 done[key] = line
-                tell(len(done) - reused, total, job, line)
+                waiting = len(queue) + sum(worker.task is not None for worker in crew)
+                tell(len(done) - reused, len(done) - reused + waiting, job, line)
     return Results([(job, done[key]) for job, key in keys.items() if key in done], skipped, reused)
+
+
+def _lasting(line: Line, seconds: float | None) -> bool:
+    """Does a stored line hold for this run? A lost process may do better now, and so may a run that has more time."""
+    if line.get("ended") == TIME:
+        return seconds is not None and seconds <= line["limit"]
+    return bool(line.get("ended") != LOST)
 
 
 @dataclass
@@ -129,7 +137,8 @@ class _Worker:
             self.deadline = float("inf") if self.limit is None else self.since + self.limit
         if time.monotonic() >= self.deadline:
             self.stop()
-            return failed(f"time limit: more than {self.limit:g} s", time.monotonic() - self.since, self.facts)
+            facts = {**self.facts, "ended": TIME, "limit": self.limit}
+            return failed(f"time limit: more than {self.limit:g} s", time.monotonic() - self.since, facts)
         return None
 
     def _lost(self) -> Line:
@@ -138,7 +147,8 @@ class _Worker:
             process.join(5)
         code = None if process is None else process.exitcode
         self.stop()
-        return failed(f"the process ended (exit code {code}); is there enough memory?", time.monotonic() - self.since, self.facts)
+        facts = {**self.facts, "ended": LOST}
+        return failed(f"the process ended (exit code {code}); is there enough memory?", time.monotonic() - self.since, facts)
 
     def stop(self) -> None:
         """End the process and whatever it started."""

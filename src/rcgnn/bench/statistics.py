@@ -41,8 +41,9 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def average(rows: Iterable[Row], column: str) -> float | None:
-    """Mean of a column, failed runs counted as the empty graph."""
-    return mean(counted(row)[column] for row in rows)
+    """Mean of a column, failed runs counted as the empty graph; chance only over tables that have an AUPRC."""
+    chance = column == "prevalence"
+    return mean(counted(row)[column] for row in rows if not chance or 0 < (row[column] or 0) < 1)
 
 
 def means(rows: Sequence[Row]) -> dict[str, float | None]:
