@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt lint type test test-all cov docs bench golden check clean demo
+.PHONY: setup fmt lint type test test-all cov docs bench bench-smoke golden check clean demo
 
 setup: $(STAMP)
 
@@ -48,10 +48,13 @@ bench: setup  ## the accuracy floor, the real table, the origin's tables; about 
 	$(BIN)/python benchmarks/air_quality.py
 	$(BIN)/python benchmarks/origin_tables.py
 
+bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
+	$(BIN)/rcgnn bench benchmarks/suites/smoke.yaml
+
 golden: setup  ## "no change" means the same fixed-seed loss curve
 	$(BIN)/python -m pytest tests/contracts/test_golden.py
 
 check: lint type test docs
 
 clean:
-	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist site demo bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
