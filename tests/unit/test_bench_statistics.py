@@ -76,6 +76,11 @@ def test_reliability_by_hand():
     assert reliability(links, "pair_true").bins[0].share == 0.0
 
 
+def test_links_whose_lag_nobody_knows_do_not_count():
+    links = [link(0.95, True), link(0.95, None, pair=False)]
+    assert [reliability(links, column).bins[0].share for column in ("true", "pair_true")] == [1.0, 0.5]
+
+
 def test_reliability_of_nothing():
     assert reliability([]) == ([], None, None)
 

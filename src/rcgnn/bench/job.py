@@ -231,17 +231,17 @@ def _scores(graph: CausalGraph, truth: Truth) -> dict[str, Any]:
     return {target: scored and scored.as_dict() for target, scored in score(graph, truth).items()}
 
 
-def _links(graph: CausalGraph, truth: Truth) -> list[tuple[int, int, int, float, int, int, float, bool, bool]]:
-    """Every candidate with a confidence, the best score first; without true lags a pair counts at every lag."""
+def _links(graph: CausalGraph, truth: Truth) -> list[tuple[int, int, int, float, int, int, float, bool | None, bool]]:
+    """Every candidate with a confidence, the best score first; `true` is None where the true lags are not known."""
     import numpy as np
 
     sure = graph.confidence > 0
     sure[:, np.eye(len(graph.names), dtype=bool)] = False
     keys = sorted((tuple(int(n) for n in key) for key in np.argwhere(sure)), key=lambda key: (-graph.score[key], key))
 
-    def true(k: int, i: int, j: int) -> bool:
+    def true(k: int, i: int, j: int) -> bool | None:
         window = truth.window
-        return bool(truth.summary[i, j] if window is None else k < len(window) and window[k, i, j])
+        return None if window is None else bool(k < len(window) and window[k, i, j])
 
     return [
         (k, i, j, float(graph.score[k, i, j]), rank, int(graph.verdict[k, i, j]), float(graph.confidence[k, i, j]), true(k, i, j),

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcgnn.bench import figures
 from rcgnn.bench.job import OURS
-from rcgnn.bench.markdown import MEANS, best_in_bold, machine, means_row, number, table, today
+from rcgnn.bench.markdown import MEANS, NOTHING, best_in_bold, machine, means_row, number, table, today
 from rcgnn.bench.rows import Row, grouped, where
-from rcgnn.bench.statistics import CASE, LEAST_IN_BIN, average, distances, ranks, reliability
+from rcgnn.bench.statistics import CASE, LEAST_IN_BIN, Reliability, average, distances, ranks, reliability
 from rcgnn.bench.suite import Skipped
 from rcgnn.evaluate import TARGETS
 from rcgnn.graph import LINK
 
 SHOWN_GAPS = 10
 SHOWN_CASES = 3
+ANY_LAG = "at any lag"
+TRUE = {"at its lag": "true", ANY_LAG: "pair_true"}
+"""When a link counts as true, and the column that says so."""
 SCORES = {"AUPRC": "auprc", "F1": "f1"}
 NOTES = (
     "Means over runs. Self links never count; undecided pairs count as not found. FDR is the share of false links among those",
@@ -152,12 +155,12 @@ def distance_part(what: Benchmark) -> list[str]:
         mean = sum(d.ahead for d in found) / len(found)
         ahead = sum(d.ahead >= 0 for d in found)
         lines += ["", f"## Distance to the best peer of each cell: {name}", ""]
-        lines += [f"rcgnn is best or equal in {ahead} of {len(found)} cells; mean distance {mean:+.3f}. The widest gaps:", ""]
+        lines += [f"rcgnn is best or equal in {ahead} of {len(found)} cells; mean distance {mean:+.3f}."]
         rows = [
             [*_cell_name(d.case), f"{d.ahead:+.3f}", number(d.ours), d.peer, number(d.theirs)] for d in found[:SHOWN_GAPS] if d.ahead < 0
         ]
         head = ["block", "system", "cell", "T", "N", "distance", "rcgnn", "best peer", "its score"]
-        lines += table(head, rows) if rows else ["none."]
+        lines += ["The widest gaps:", "", *table(head, rows)] if rows else []
     return lines
 
 
@@ -182,7 +185,7 @@ def cell_part(what: Benchmark) -> list[str]:
                 [f"**{system}**", "all", "", "", str(len(grouped(some, *CASE, "seed"))), *_by_method(what, some, column)]
                 for (system,), some in grouped(rows, "system").items()
             ]
-            lines += table(head, body + means)
+            lines += table(head, body + means if len(body) > len(means) else body)
     return lines
 
 
@@ -274,30 +277,27 @@ def reliability_part(what: Benchmark) -> list[str]:
     """Does a confidence of .8 mean true in eight of ten cases? For each method that gives confidences."""
     lines = []
     for (method,), links in grouped(what.links, "method").items():
-        curves = {"at its lag": reliability(links, "true"), "at any lag": reliability(links, "pair_true")}
         decided = [row for row in links if row["verdict"] == LINK]
-        every = {
-            **{f"all candidates, true {name}": curve for name, curve in curves.items()},
-            "links only, true at its lag": reliability(decided, "true"),
-            "links only, true at any lag": reliability(decided, "pair_true"),
-        }
+        curves = {name: reliability(links, column) for name, column in TRUE.items()}
+        every = {f"candidates, true {name}": curve for name, curve in curves.items()}
+        every |= {f"links, true {name}": reliability(decided, column) for name, column in TRUE.items()}
         lines += ["", f"## Reliability of the confidence: {method}", ""]
-        lines += [f"{len(links)} candidates with a confidence above 0. ECE: mean gap between confidence and share of true links, bins"]
-        lines += [f"weighted by their candidates; largest gap: over bins with at least {LEAST_IN_BIN} candidates.", ""]
+        lines += [f"{len(links)} candidates with a confidence above 0, {len(decided)} of them links. ECE: mean gap between confidence and"]
+        lines += [f"share of true ones, bins weighted by their candidates; largest gap: over bins of at least {LEAST_IN_BIN}.", ""]
         lines += table(["", "ECE", "largest gap"], [[name, number(c.ece), number(c.worst)] for name, c in every.items()])
-        rows = [
-            [
-                f"{a.low:.1f} to {a.high:.1f}",
-                str(a.candidates),
-                number(a.confidence),
-                f"{number(a.share)} ± {number(a.error)}",
-                number(b.share),
-            ]
-            for a, b in zip(curves["at its lag"].bins, curves["at any lag"].bins, strict=True)
-        ]
-        lines += ["", *table(["confidence", "candidates", "mean confidence", "true at its lag (± s.e.)", "true at any lag"], rows)]
+        lines += ["", *table(["confidence", "candidates", "mean confidence", *(f"true {name} (± s.e.)" for name in TRUE)], _bins(curves))]
         if what.drawn is not None:
             file = f"reliability-{_slug(str(method))}.svg"
-            figures.draw_reliability(what.drawn / file, curves)
+            figures.draw_reliability(what.drawn / file, {name: curve for name, curve in curves.items() if curve.bins})
             lines += ["", f"![Reliability of the confidence]({what.drawn.name}/{file})"]
     return lines
+
+
+def _bins(curves: Mapping[str, Reliability]) -> list[list[str]]:
+    """A row a bin; what is true at any lag is always known, so that its curve has every bin."""
+    found = {name: {b.low: b for b in curve.bins} for name, curve in curves.items()}
+    rows = []
+    for b in curves[ANY_LAG].bins:
+        shares = [f"{number(of[b.low].share)} ± {number(of[b.low].error)}" if b.low in of else NOTHING for of in found.values()]
+        rows.append([f"{b.low:.1f} to {b.high:.1f}", str(b.candidates), number(b.confidence), *shares])
+    return rows

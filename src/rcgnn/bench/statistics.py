@@ -181,13 +181,15 @@ def reliability(links: Sequence[Row], true: str = "true") -> Reliability:
 
     Args:
         links: rows with `confidence` in (0, 1].
-        true: column that says whether the link is there: `true` at its lag, `pair_true` at any lag.
+        true: column that says whether the link is there: `true` at its lag, `pair_true` at any lag; rows in which it is None
+            do not count.
 
     Example:
         >>> found = reliability([{"confidence": 0.9, "true": True}, {"confidence": 0.9, "true": False}])
         >>> round(found.ece, 3), found.worst, found.bins[0].share
         (0.4, None, 0.5)
     """
+    links = [row for row in links if row[true] is not None]
     sure = np.array([row["confidence"] for row in links], np.float64)
     hit = np.array([row[true] for row in links], bool)
     index = np.minimum((sure * BINS).astype(int), BINS - 1)
