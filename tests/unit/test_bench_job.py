@@ -134,6 +134,15 @@ def test_links_are_candidates_with_a_confidence_and_their_truth(monkeypatch):
     assert shown == [((k - 1) % 4, 5.0, 1, 1, 0.75, False, True), (k, 2.0, 2, 0, 0.75, True, True)]
 
 
+def test_false_discoveries_are_of_what_was_found():
+    wrong, nothing = run_job(Job(SMALL, "correlation")), run_job(Job(SMALL, "empty"))
+    [one], [none] = ([r for r in result_rows([(Job(SMALL, "x"), line)]) if r["target"] == "summary"] for line in (wrong, nothing))
+    hits = one["recall"] * one["true"]
+    assert one["found"] > hits > 0
+    assert one["fdr"] == pytest.approx((one["found"] - hits) / one["found"])
+    assert (none["fdr"], none["precision"]) == (0.0, None)
+
+
 def test_rows_have_the_columns_of_the_schema():
     job = Job(SMALL, "granger", suite="s", block="b")
     rows = result_rows([(job, run_job(job))])

@@ -9,7 +9,7 @@ import yaml
 
 from rcgnn.baselines import BASELINES
 from rcgnn.bench.conduct import Plan, jobs_of
-from rcgnn.bench.job import Case
+from rcgnn.bench.job import Case, Job
 from rcgnn.bench.suite import Skipped, choose_methods, parse_seeds, read_suite
 from rcgnn.errors import ConfigError, InputError
 from rcgnn.synth import CELLS
@@ -136,6 +136,8 @@ def test_a_real_table_belongs_to_its_content_not_to_its_place(tmp_path):
     (tmp_path / "other").mkdir()
     [one], [two] = (list(wanted.cases((1,), real(place))) for place in (tmp_path, tmp_path / "other"))
     assert one == two
+    assert one.folder != two.folder
+    assert Job(one, "empty").key == Job(two, "empty").key
     [changed] = wanted.cases((1,), real(tmp_path, "cause,effect\nb,a\n"))
     assert changed != one
 
