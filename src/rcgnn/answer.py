@@ -12,9 +12,11 @@ from rcgnn.data.quality import QualityReport
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
+from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
 from rcgnn.screen.pieces import Pieces, blend
-from rcgnn.screen.structural import Screened, extended_bic
+from rcgnn.screen.search import extended_bic
+from rcgnn.screen.structural import Screened
 from rcgnn.select.effects import strengths
 from rcgnn.select.stability import confidence
 from rcgnn.series import BoolArray, FloatArray, Series
@@ -25,6 +27,8 @@ QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
+REACHED = 0.2
+"""Share of a sensor's innovation that hidden drivers explain before it is named among those they reach."""
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -64,7 +68,7 @@ class Decision:
         rows = float(np.median([f.rows for f in screened.features]))
         penalty = extended_bic(rows, screened.tests, config.screen.gamma)
         sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
-        findings = [*_about(reasons, scaled.names), *_by_chance(checks.chance, len(scaled.names))]
+        findings = [*_about(reasons, scaled.names), *_by_chance(checks.chance, len(scaled.names)), *_hidden(screened.drivers, scaled.names)]
         score = screened.score if checks.pieces is None else blend(screened.score, checks.pieces)
         return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
 
@@ -208,3 +212,29 @@ def _by_chance(chance: Chance, sensors: int) -> list[Finding]:
             applied=True,
         )
     ]
+
+
+def _hidden(drivers: Drivers | None, names: tuple[str, ...]) -> list[Finding]:
+    """What was never measured and drives several sensors at once."""
+    if drivers is None:
+        return []
+    reach = {name: round(float(share), 2) for name, share in zip(names, drivers.reach, strict=True) if share >= REACHED}
+    many = drivers.count > 1
+    who, it = ("hidden drivers, never measured, act", "them") if many else ("hidden driver, never measured, acts", "it")
+    return [
+        Finding(
+            code="INPUT",
+            severity="warn",
+            message=(
+                f"{drivers.count} {who} on {len(reach)} sensors within the step: {_some(list(reach))}. "
+                f"Links within the step cannot be told from {it} and are not looked for."
+            ),
+            remedy="Add a sensor for what drives them all (load, weather, operator), if there is one; or screen.hidden=off.",
+            evidence={"kind": "hidden_drivers", "drivers": drivers.count, "margin": round(drivers.margin, 1), "reach": reach},
+            applied=True,
+        )
+    ]
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

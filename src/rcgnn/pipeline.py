@@ -23,6 +23,7 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.numerics import one_thread, rng
+from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.structural import Screened, screen, sparse_support
@@ -135,16 +136,15 @@ def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecor
         return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
+    sample = Sample(signal.draws, keep, prepared.scaled.segments(), config.data.max_lag)
     with clock.stage("screen", progress):
-        screened = screen(
-            signal.draws, keep, prepared.scaled.segments(), max_lag=config.data.max_lag, config=config.screen, progress=progress
-        )
+        screened = screen(sample, config.screen, rng=rng(config.seed, "drivers"))
     refined = None
     if config.select.refine != "off" and _long_enough(prepared, config):
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        decision = Decision.of(screened, prepared.scaled, _checks(signal, keep, prepared, screened, config), config)
+        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, config), config)
         graph = assemble(series.names, prepared.active, report, decision)
     records = refined.records if refined else []
     findings += _given_up(refined)
@@ -188,14 +188,12 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     return signal, scaled.mask & ~signal.gated
 
 
-def _checks(signal: Signal, keep: BoolArray, prepared: Prepared, screened: Screened, config: Config) -> Checks:
-    segments, max_lag = prepared.scaled.segments(), config.data.max_lag
-    won = config.screen.model_copy(update={"basis": screened.basis})
+def _checks(sample: Sample, prepared: Prepared, screened: Screened, config: Config) -> Checks:
     copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
-    chance = largest_by_chance(signal.draws, keep, segments, max_lag=max_lag, config=won, rngs=copies)
+    chance = largest_by_chance(sample, config.screen, copies, bases=screened.bases)
     if len(prepared.scaled.regime_names) > 1:  # a link of one regime need not hold in the pieces of another
         return Checks(chance, None)
-    return Checks(chance, by_pieces(signal.draws, keep, segments, max_lag=max_lag, config=won))
+    return Checks(chance, by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")))
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

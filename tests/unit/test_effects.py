@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rcgnn.config import ScreenConfig
+from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import Screened, screen
 from rcgnn.select.effects import strengths
 
@@ -16,7 +17,7 @@ T = 1500
 
 def screened(x: np.ndarray, **settings) -> Screened:
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    return screen(z[None], np.ones(x.shape, bool), [slice(0, len(x))], max_lag=2, config=ScreenConfig(**settings))
+    return screen(Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 2), ScreenConfig(**settings))
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcgnn.screen.features import BASES, CLIP, RIDGE, build, from_moment, moments, rows_of
+from rcgnn.screen.features import BASES, CLIP, RIDGE, Offer, build, from_moment, moments, rows_of
 
 N, K = 3, 2
 
@@ -102,8 +102,8 @@ def test_owners_lags_and_targets_name_the_columns():
 def test_products_stand_behind_the_basis_with_owner_and_lag():
     tables = build(draws(1), [slice(0, 120)], max_lag=K, basis="nonlinear")
     pairs = [(0, 1), (1, 2)]
-    found = moments(tables, np.ones(118, bool), pairs)
-    rows = rows_of(tables, np.ones(118, bool), pairs)[0]
+    found = moments(tables, np.ones(118, bool), Offer(pairs))
+    rows = rows_of(tables, np.ones(118, bool), Offer(pairs))[0]
     base = tables.draws[0].shape[1]
     assert found.lag[base:].tolist() == [1, 1, 2, 2]
     assert found.owner[base:].tolist() == [[0, 1], [1, 2], [0, 1], [1, 2]]
@@ -145,7 +145,7 @@ def test_a_constant_sensor_correlates_with_nothing():
 def test_hardly_any_row_gives_no_correlation_at_all(keep):
     mask = np.zeros(118, bool)
     mask[:keep] = True
-    found = moments(build(draws(2), [slice(0, 120)], max_lag=K, basis="linear"), mask, [(0, 1)])
+    found = moments(build(draws(2), [slice(0, 120)], max_lag=K, basis="linear"), mask, Offer([(0, 1)]))
     assert found.rows == 1
     np.testing.assert_array_equal(found.gram, RIDGE * np.eye(len(found.gram)))
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rcgnn.numerics import generator, group_norm, masked_mean, pseudo_huber, rng, row_sum_norm, spectral_radius, stream
@@ -48,6 +48,7 @@ def test_masked_mean_ignores_what_it_must_not_see():
 
 @given(FLOATS, st.sampled_from([0.5, 2.0, 10.0]))
 def test_pseudo_huber_and_its_two_bounds(value, delta):
+    assume(value == 0 or abs(value) > 1e-150)  # below, squares lose their digits
     r = torch.tensor(value, dtype=torch.float64, requires_grad=True)
     rho = pseudo_huber(r, delta)
     rho.backward()

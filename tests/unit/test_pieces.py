@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rcgnn.config import Config, ScreenConfig
 from rcgnn.pipeline import fit_series
+from rcgnn.screen.features import Sample
 from rcgnn.screen.pieces import LEAST_PIECES, LEAST_ROWS, ROWS_PER_SENSOR, Pieces, blend, by_pieces, cut
 from rcgnn.series import Series
 
@@ -25,7 +26,7 @@ def table(rows: int, linked_until: int, seed: int = 0) -> np.ndarray:
 
 
 def pieces_of(x: np.ndarray, config: ScreenConfig = LINEAR) -> Pieces | None:
-    return by_pieces(x[None], np.ones(x.shape, bool), [slice(0, len(x))], max_lag=2, config=config)
+    return by_pieces(Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2), config)
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,7 +56,8 @@ def test_a_lasting_link_holds_in_every_piece_and_a_passing_one_in_its_share():
     assert lasting.share[0, 1] == 1.0
     assert passing.share[0, 1] == pytest.approx(0.25)
     assert lasting.log_score[0, 1] > 3 * passing.log_score[0, 1] > 0
-    assert lasting.share[2, 0] == lasting.log_score[2, 0] == 0.0
+    assert lasting.share[2, 0] == 0.0
+    assert lasting.log_score[2, 0] < 0.5
 
 
 def test_the_blend_ranks_what_lasts_above_what_passed_and_keeps_the_lags():

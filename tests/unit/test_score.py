@@ -152,5 +152,5 @@ def test_overwhelming_evidence_stays_a_number():
     stat = np.zeros((4, 4))
     stat[0, 1] = 1e9
     found = by_hand(stat, stat > 0)
-    assert log_p_values(found)[0, 1] == -1e6
+    assert log_p_values(found)[0, 1] == pytest.approx(-5e8)
     assert np.isfinite(log_p_values(replace(found, stat=np.zeros((4, 4))))).all()

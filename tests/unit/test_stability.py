@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rcgnn.config import ScreenConfig
+from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import Screened, screen
 from rcgnn.select.stability import confidence
 
@@ -14,7 +15,7 @@ T = 600
 
 def screened(x: np.ndarray, **settings) -> Screened:
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    return screen(z[None], np.ones(x.shape, bool), [slice(0, len(x))], max_lag=1, config=ScreenConfig(**settings))
+    return screen(Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 1), ScreenConfig(**settings))
 
 
 def confident(model: Screened, halves: int = 20, seed: int = 0) -> np.ndarray:

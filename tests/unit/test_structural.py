@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from rcgnn.config import ScreenConfig
+from rcgnn.screen.dense import DENSE_WEIGHT, dense_evidence
+from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance, shifted
 from rcgnn.screen.structural import Screened, screen, sparse_support
 
@@ -17,7 +19,7 @@ T = 600
 def screened(x: np.ndarray, *, keep: np.ndarray | None = None, max_lag: int = 2, **settings) -> Screened:
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     keep = np.ones(x.shape, bool) if keep is None else keep
-    return screen(z[None], keep, [slice(0, len(x))], max_lag=max_lag, config=ScreenConfig(**settings))
+    return screen(Sample(z[None], keep, [slice(0, len(x))], max_lag), ScreenConfig(**settings))
 
 
 def noise(seed: int, sensors: int = 4) -> np.ndarray:
@@ -46,11 +48,23 @@ def test_scores_are_positive_finite_and_zero_on_the_diagonal():
 
 
 def test_the_largest_score_over_the_lags_is_the_pairs():
-    found = linear().evidence
+    x = noise(0)
+    for t in range(2, T):
+        x[t, 1] += 0.6 * x[t - 2, 0]
+    fixed = screened(x, basis="linear")
+    found = fixed.evidence
     pair = np.where(found.surplus > 0, 1 + found.surplus, np.exp(np.minimum(found.surplus, 0)))
-    untouched = ~np.eye(4, dtype=bool)
-    untouched[2, 3] = untouched[3, 2] = False  # shared between the directions
-    np.testing.assert_allclose(linear().score.max(axis=0)[untouched], pair[untouched], rtol=1e-9)
+    dense = np.maximum(dense_evidence(fixed.features, np.full(4, T - 2.0)), 1.0)
+    pair = np.where(np.maximum(pair, 1) * dense > 1, np.maximum(pair, 1) * dense**DENSE_WEIGHT, pair)
+    off = ~np.eye(4, dtype=bool)
+    np.testing.assert_allclose(fixed.score.max(axis=0)[off], pair[off], rtol=1e-9)
+
+
+def test_two_bases_give_two_opinions_and_the_score_is_their_geometric_mean():
+    x = noise(0)
+    x[1:, 1] += 0.6 * x[:-1, 0]
+    linear_, curved, both = (screened(x, basis=basis).score[1, 0, 1] for basis in ("linear", "nonlinear", "auto"))
+    assert both == pytest.approx(np.sqrt(linear_ * curved), rel=0.02)
 
 
 def test_a_link_scores_highest_at_its_own_lag_and_above_everything_unlinked():
@@ -72,11 +86,13 @@ def test_an_unclear_direction_shares_the_score():
 
 def test_both_bases_are_tried_and_the_better_one_is_kept():
     assert set(linear().value) == {"linear", "nonlinear"}
-    assert linear().basis == "linear"
+    assert linear().value["linear"] > linear().value["nonlinear"]
+    assert linear().bases.count("linear") >= 3
     x = noise(2)
     x[1:, 1] += x[:-1, 0] ** 2
     curved = screened(x)
-    assert curved.basis == "nonlinear"
+    assert curved.bases == ("linear", "nonlinear", "linear", "linear")
+    assert curved.basis == "mixed"
     assert curved.value["nonlinear"] > curved.value["linear"]
     assert np.argwhere(curved.evidence.chosen).tolist() == [[1, 0, 1]]
 
@@ -142,8 +158,8 @@ def test_averaged_draws_stand_for_one_table_not_for_many():
     x[1:, 1] += 0.3 * x[:-1, 0]
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     keep, config = np.ones(x.shape, bool), ScreenConfig(basis="linear")
-    one = screen(z[None], keep, [slice(0, T)], max_lag=2, config=config)
-    four = screen(np.stack([z] * 4), keep, [slice(0, T)], max_lag=2, config=config)
+    one = screen(Sample(z[None], keep, [slice(0, T)], 2), config)
+    four = screen(Sample(np.stack([z] * 4), keep, [slice(0, T)], 2), config)
     np.testing.assert_allclose(four.score, one.score, rtol=1e-9)
 
 
@@ -165,29 +181,26 @@ def test_a_pair_linked_at_two_lags_is_worth_both_at_its_better_one():
     x = noise(10, 3)
     x[2:, 1] += 0.8 * x[1:-1, 0] + 0.6 * x[:-2, 0]
     found = screened(x, basis="linear")
-    pair = 1 + found.evidence.surplus[0, 1]
+    dense = dense_evidence(found.features, np.full(3, T - 2.0))[0, 1]
+    pair = (1 + found.evidence.surplus[0, 1]) * dense**DENSE_WEIGHT
     assert np.flatnonzero(found.evidence.chosen[:, 0, 1]).tolist() == [1, 2]
     assert found.score[:, 0, 1].max() == pytest.approx(pair)
-    assert pair > 1 + found.evidence.profile[:, 0, 1].max() + 10
+    assert found.evidence.surplus[0, 1] > found.evidence.profile[:, 0, 1].max() + 10
     assert found.score[1, 0, 1] > found.score[2, 0, 1] > found.score[0, 0, 1]
 
 
 def by_chance(x: np.ndarray, copies: int = 2, max_lag: int = 2) -> float:
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    return largest_by_chance(
-        z[None],
-        np.ones(x.shape, bool),
-        [slice(0, len(x))],
-        max_lag=max_lag,
-        config=ScreenConfig(basis="linear"),
-        rngs=[np.random.default_rng(seed) for seed in range(copies)],
-    ).surplus
+    sample = Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], max_lag)
+    rngs = [np.random.default_rng(seed) for seed in range(copies)]
+    return largest_by_chance(sample, ScreenConfig(basis="linear"), rngs).surplus
 
 
 def test_shifted_copies_keep_every_sensor_and_its_readings_together():
     x = np.stack([noise(0), noise(1)])
     keep = np.random.default_rng(2).random((T, 4)) < 0.5
-    turned, kept = shifted(x, keep, 3, np.random.default_rng(3))
+    rolled = shifted(Sample(x, keep, [slice(0, T)], 3), np.random.default_rng(3))
+    turned, kept = rolled.signal, rolled.keep
     offsets = []
     for j in range(4):
         offset = next(o for o in range(T) if np.array_equal(np.roll(x[0, :, j], o), turned[0, :, j]))

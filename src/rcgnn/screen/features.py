@@ -8,7 +8,7 @@ one lag catch interactions. Every feature is centred and scaled to unit variance
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,28 @@ CLIP = 4.0
 """Scaled values beyond this many sd enter the polynomials at this value."""
 RIDGE = 1e-6
 TINY = 1e-9
+HIDDEN = -1
+"""Owner of a feature that is no sensor's: a hidden driver's path."""
 
 BASES: dict[str, int] = {"linear": 1, "nonlinear": 3}
 """Features per sensor and lag."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What the screen works on.
+
+    Attributes:
+        signal: [S, T, N] scaled signal draws.
+        keep: [T, N] readings that count: a sensor is only ever a target where it was read.
+        segments: runs of rows; no feature reaches across their ends.
+        max_lag: K.
+    """
+
+    signal: FloatArray
+    keep: BoolArray
+    segments: Sequence[slice]
+    max_lag: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +50,7 @@ class Features:
     Attributes:
         gram: [P, P] correlation of the features, averaged over draws, with a ridge on the diagonal.
         lag: [P] lag of each feature.
-        owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same.
+        owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same; `HIDDEN` for a hidden driver.
         value: [N] index of the feature "value of sensor j now", the target of sensor j.
         rows: number of rows behind the moments.
     """
@@ -50,6 +69,10 @@ class Features:
     def of(self, sensor: int) -> NDArray[np.bool_]:
         """[P] True for features that the sensor takes part in."""
         return (self.owner == sensor).any(axis=1)
+
+    def plain(self, sensor: int, lag: int) -> int:
+        """Index of the feature "value of the sensor at that lag": the first of its own."""
+        return int(np.flatnonzero((self.owner == sensor).all(axis=1) & (self.lag == lag))[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +94,36 @@ class Tables:
     max_lag: int
 
 
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What one target may depend on.
+
+    Attributes:
+        pairs: sensors (a, b) whose products x_a(t-k) x_b(t-k), k = 1..K, follow the table's own columns.
+        columns: only these of the table's columns and the products, rising, every sensor's value now among them; None: all.
+        hidden: for each draw the paths [rows, k] of hidden drivers; they come last. Empty: none.
+    """
+
+    pairs: Sequence[tuple[int, int]] = ()
+    columns: IntArray | None = None
+    hidden: Sequence[FloatArray] = field(default=())
+
+    def absolute(self, features: IntArray) -> IntArray:
+        """Columns of the table and the products behind features of this offer; hidden drivers have none."""
+        return features if self.columns is None else self.columns[features[features < len(self.columns)]]
+
+
+EVERYTHING = Offer()
+
+
+def linear_columns(tables: Tables) -> IntArray:
+    """Columns that hold plain values."""
+    every = np.arange(tables.draws[0].shape[1])
+    return every[every // tables.sensors % tables.width == 0]
+
+
 def build(draws: FloatArray, segments: Sequence[slice], *, max_lag: int, basis: str) -> Tables:
-    """Basis features of signal draws.
+    """Basis features of signal draws [S, T, N] within segments, at lags 0..K.
 
     Args:
         draws: [S, T, N] scaled signal draws.
@@ -86,42 +137,54 @@ def build(draws: FloatArray, segments: Sequence[slice], *, max_lag: int, basis: 
     return Tables(tables, time, draws.shape[2], width, max_lag)
 
 
-def moments(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = (), columns: IntArray | None = None) -> Features:
+def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
     """Correlations of the features over the rows in `keep`, averaged over draws.
 
     Args:
         tables: the features.
         keep: [rows] rows that count; those of a target that was never read there would only echo the smoother.
-        pairs: sensors (a, b) whose products x_a(t-k) x_b(t-k), k = 1..K, are added.
-        columns: only these features, rising, with every sensor's value now among them; None: all.
+        offer: products, hidden drivers, and which columns.
     """
-    selected = rows_of(tables, keep, pairs, columns)
+    selected = rows_of(tables, keep, offer)
     count = max(len(selected[0]), 1)
     second = np.mean([np.cov(one, rowvar=False, bias=True) if count > 1 else np.zeros((one.shape[1],) * 2) for one in selected], axis=0)
     scale = np.sqrt(np.diag(second))
     inverse = np.where(scale > TINY, 1.0 / np.maximum(scale, TINY), 0.0)
     gram = second * inverse[:, None] * inverse
     gram[np.diag_indices_from(gram)] = np.where(scale > TINY, 1.0 + RIDGE, RIDGE)
+    lag, owner = _labels(tables, offer)
+    value = np.arange(tables.sensors)
+    return Features(gram, lag, owner, value if offer.columns is None else np.searchsorted(offer.columns, value), count)
+
+
+def _labels(tables: Tables, offer: Offer) -> tuple[IntArray, IntArray]:
     basis = np.arange(tables.draws[0].shape[1])
     owner = np.stack([basis % tables.sensors] * 2, axis=1)
     lag = basis // (tables.sensors * tables.width)
-    if pairs:
-        owner = np.concatenate([owner, np.tile(np.array(pairs), (tables.max_lag, 1))])
-        lag = np.concatenate([lag, np.repeat(np.arange(1, tables.max_lag + 1), len(pairs))])
-    if columns is None:
-        return Features(gram, lag, owner, np.arange(tables.sensors), count)
-    return Features(gram, lag[columns], owner[columns], np.searchsorted(columns, np.arange(tables.sensors)), count)
+    if offer.pairs:
+        owner = np.concatenate([owner, np.tile(np.array(offer.pairs), (tables.max_lag, 1))])
+        lag = np.concatenate([lag, np.repeat(np.arange(1, tables.max_lag + 1), len(offer.pairs))])
+    if offer.columns is not None:
+        lag, owner = lag[offer.columns], owner[offer.columns]
+    drivers = offer.hidden[0].shape[1] if offer.hidden else 0
+    return np.append(lag, np.zeros(drivers, np.int64)), np.concatenate([owner, np.full((drivers, 2), HIDDEN)])
 
 
-def rows_of(tables: Tables, keep: BoolArray, pairs: Sequence[tuple[int, int]] = (), columns: IntArray | None = None) -> list[FloatArray]:
-    """The features [kept rows, P] of every draw, products last: the columns that `moments` correlates."""
+def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[FloatArray]:
+    """The features [kept rows, P] of every draw - table, products, hidden drivers: the columns that `moments` correlates."""
     plain = tables.draws[0].shape[1]
+    columns = offer.columns
     if columns is None:
-        columns = np.arange(plain + len(pairs) * tables.max_lag)
+        columns = np.arange(plain + len(offer.pairs) * tables.max_lag)
     few, more = columns[columns < plain], columns[columns >= plain] - plain
     chosen = slice(None) if len(few) == plain else few
-    kept = (draw[keep] for draw in tables.draws)
-    return [np.concatenate([rows[:, chosen], _products(rows, tables, pairs, more)], axis=1) for rows in kept]
+    found = []
+    for number, draw in enumerate(tables.draws):
+        rows = draw[keep]
+        parts = [rows[:, chosen], _products(rows, tables, offer.pairs, more)]
+        parts += [offer.hidden[number][keep]] if offer.hidden else []
+        found.append(np.concatenate(parts, axis=1))
+    return found
 
 
 def _products(rows: FloatArray, tables: Tables, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:

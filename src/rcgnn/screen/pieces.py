@@ -13,14 +13,15 @@ dependence of rows, and the evidence itself in place of a count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import screen
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import FloatArray
 
 LEAST_ROWS = 500
 ROWS_PER_SENSOR = 60
@@ -60,25 +61,26 @@ def cut(segments: Sequence[slice], rows: int, sensors: int, most: int) -> list[l
     return [[slice(max(s.start, a), min(s.stop, b)) for s in segments if max(s.start, a) < min(s.stop, b)] for a, b in pairwise(edges)]
 
 
-def by_pieces(signal: FloatArray, keep: BoolArray, segments: Sequence[slice], *, max_lag: int, config: ScreenConfig) -> Pieces | None:
+def by_pieces(
+    sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None = None, rng: np.random.Generator | None = None
+) -> Pieces | None:
     """Evidence of every pair, piece by piece; each piece takes the next of the draws.
 
     Args:
-        signal: [S, T, N] draws.
-        keep: [T, N] readings that count.
-        segments: runs of rows.
-        max_lag: K.
-        config: settings of the screen, with the basis that won on the whole table.
+        sample: the whole table.
+        config: settings of the screen.
+        bases: the basis of each sensor that won on the whole table.
+        rng: for the paths of hidden drivers, piece by piece; None: nobody looks for any.
 
     Returns:
         None where the table is too short to be cut.
     """
-    rows, sensors = keep.shape
+    rows, sensors = sample.keep.shape
     scores, earned = [], []
-    for number, part in enumerate(cut(segments, rows, sensors, config.pieces)):
-        long_enough = [s for s in part if s.stop - s.start > max_lag]
-        draw = signal[number % len(signal)][None]
-        found = screen(draw, keep, long_enough, max_lag=max_lag, config=config)
+    for number, part in enumerate(cut(sample.segments, rows, sensors, config.pieces)):
+        long_enough = [s for s in part if s.stop - s.start > sample.max_lag]
+        draw = sample.signal[number % len(sample.signal)][None]
+        found = screen(replace(sample, signal=draw, segments=long_enough), config, bases=bases, rng=rng)
         scores.append(np.log(np.maximum(found.score.max(axis=0), 1.0)))
         earned.append(found.evidence.chosen.any(axis=0))
     return Pieces(np.mean(scores, axis=0), np.mean(earned, axis=0), len(scores)) if scores else None

@@ -12,16 +12,20 @@ up to a scale that the pairs without chosen features give: their median p-value 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import gammaln
 
 from rcgnn.screen.features import Features
 from rcgnn.screen.order import Ordered
 from rcgnn.screen.search import Local, gains
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
+FAR_TAIL = 1_300.0
 DIRECTION_SOFTNESS = 4.0
 """A reversal that costs this much is one unit on the logistic scale that shares a link between its directions."""
 
@@ -49,50 +53,72 @@ class Evidence:
 
 def evidence(features: list[Features], ordered: Ordered, rows: FloatArray, penalties: list[FloatArray], max_lag: int) -> Evidence:
     """Evidence for every pair and lag from the final models."""
+    found = judge(features, rows, penalties, max_lag, lambda _, j: ordered.locals[j])
+    linked = found.chosen[0]
+    share = 1.0 / (1.0 + np.exp(-np.clip(ordered.reversal / DIRECTION_SOFTNESS, -50, 50)))
+    found.direction[linked] = share[linked]
+    return found
+
+
+def judge(
+    features: list[Features], rows: FloatArray, penalties: list[FloatArray], max_lag: int, model: Callable[[int, int], Local]
+) -> Evidence:
+    """Evidence for every pair and lag.
+
+    Args:
+        features: moments for each target.
+        rows: [N] rows that count for each target.
+        penalties: price of each feature, for each target.
+        max_lag: K.
+        model: (i, j) -> the model of j in which i is judged.
+    """
     sensors = len(features)
     square = (sensors, sensors)
-    surplus, stat = np.zeros(square), np.zeros(square)
-    freedom = np.ones(square, np.int64)
-    profile = np.zeros((max_lag + 1, *square))
-    chosen = np.zeros((max_lag + 1, *square), bool)
-    for j, local in enumerate(ordered.locals):
-        own, n, cost = features[j], local.freedom(float(rows[j])), penalties[j]
-        y = int(own.value[j])
-        single = gains(local.swept, y, n) - cost
-        lagged = own.lag > 0
+    found = Evidence(
+        surplus=np.zeros(square),
+        stat=np.zeros(square),
+        freedom=np.ones(square, np.int64),
+        profile=np.zeros((max_lag + 1, *square)),
+        chosen=np.zeros((max_lag + 1, *square), bool),
+        direction=np.ones(square),
+    )
+    for j, own in enumerate(features):
         for i in range(sensors):
-            if i == j:
-                continue
-            mine = own.of(i)
-            picked = local.chosen[mine[local.chosen]]
-            if picked.size:
-                stat[i, j] = removal(local, picked, y, n)
-                freedom[i, j] = picked.size
-                surplus[i, j] = stat[i, j] - cost[picked].sum()
-            else:
-                stat[i, j], freedom[i, j] = addition(local, np.flatnonzero(mine & lagged & _plain(own)), y, n)
-                surplus[i, j] = single[mine & lagged].max()
-            for k in range(max_lag + 1):
-                at = picked[own.lag[picked] == k]
-                chosen[k, i, j] = at.size > 0
-                here = mine & (own.lag == k)
-                profile[k, i, j] = removal(local, at, y, n) - cost[at].sum() if at.size else single[here].max(initial=-np.inf)
-    direction = np.ones(square)
-    linked = chosen[0]
-    share = 1.0 / (1.0 + np.exp(-np.clip(ordered.reversal / DIRECTION_SOFTNESS, -50, 50)))
-    direction[linked] = share[linked]
-    return Evidence(surplus, stat, freedom, profile, chosen, direction)
+            if i != j:
+                _judge_pair(found, (i, j), own, model(i, j), float(rows[j]), penalties[j])
+    return found
+
+
+def _judge_pair(found: Evidence, pair: tuple[int, int], own: Features, local: Local, rows: float, cost: FloatArray) -> None:
+    """Fill in one pair, in place."""
+    i, j = pair
+    y, n = int(own.value[j]), local.freedom(rows)
+    mine = own.of(i)
+    index = np.flatnonzero(mine)
+    single = np.full(len(cost), -np.inf)
+    single[index] = gains(local.swept, y, n, index) - cost[index]
+    lagged = mine & (own.lag > 0)
+    picked = local.chosen[mine[local.chosen]]
+    if picked.size:
+        found.stat[pair], found.freedom[pair] = removal(local, picked, y, n), picked.size
+        found.surplus[pair] = found.stat[pair] - cost[picked].sum()
+    else:
+        found.stat[pair], found.freedom[pair] = addition(local, np.flatnonzero(lagged & _plain(own)), y, n)
+        found.surplus[pair] = single[lagged].max()
+    for k in range(len(found.profile)):
+        at = picked[own.lag[picked] == k]
+        found.chosen[k, i, j] = at.size > 0
+        best = single[mine & (own.lag == k)].max(initial=-np.inf)
+        found.profile[k, i, j] = removal(local, at, y, n) - cost[at].sum() if at.size else best
 
 
 def _plain(features: Features) -> BoolArray:
     """[P] first feature of each sensor and lag: the value itself."""
-    first = np.zeros(len(features.lag), bool)
-    seen: set[tuple[int, int, int]] = set()
-    for p, (k, (a, b)) in enumerate(zip(features.lag, features.owner, strict=True)):
-        if a == b and (k, a, b) not in seen:
-            seen.add((k, a, b))
-            first[p] = True
-    return first
+    single = np.flatnonzero(features.owner[:, 0] == features.owner[:, 1])
+    label = features.lag[single] * (features.sensors + 1) + features.owner[single, 0]
+    found = np.zeros(len(features.lag), bool)
+    found[single[np.unique(label, return_index=True)[1]]] = True
+    return found
 
 
 def removal(local: Local, picked: IntArray, y: int, rows: float) -> float:
@@ -124,5 +150,21 @@ def log_p_values(found: Evidence) -> FloatArray:
         expected = stats.chi2.ppf(0.5, found.freedom[free])
         scale = max(1.0, float(np.median(found.stat[free] / expected)))
     log_p = np.zeros((sensors, sensors))
-    log_p[off] = stats.chi2.logsf(found.stat[off] / scale, found.freedom[off])
-    return np.maximum(log_p, -1e6)
+    log_p[off] = log_chi2_tail(found.stat[off] / scale, found.freedom[off])
+    return log_p
+
+
+def log_chi2_tail(stat: NDArray[np.float64], freedom: NDArray) -> NDArray[np.float64]:
+    """Ln P(chi2_freedom > stat), finite however large stat is.
+
+    Where the tail underflows its first asymptotic term (a - 1) ln z - z - ln Gamma(a), a = freedom / 2, z = stat / 2,
+    takes over (Abramowitz & Stegun 6.5.32).
+
+    Example:
+        >>> log_chi2_tail(np.array([1400.0, 1e6]), np.array([1, 1])).round(1).tolist()
+        [-703.8, -500007.1]
+    """
+    with np.errstate(divide="ignore"):
+        exact = stats.chi2.logsf(stat, freedom)
+    a, z = freedom / 2.0, np.maximum(stat / 2.0, 1.0)
+    return np.where(stat > FAR_TAIL, (a - 1.0) * np.log(z) - z - gammaln(a), exact)

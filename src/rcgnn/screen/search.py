@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.blas import dger
 
-from rcgnn.screen.features import Features
+from rcgnn.screen.features import HIDDEN, Features
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ENTER = 1.02
@@ -28,7 +28,7 @@ class Local:
 
     Attributes:
         chosen: [q] penalised features, in the order they entered.
-        forced: [f] the sensor's own past, free.
+        forced: [f] the sensor's own past and hidden drivers, free.
         unexplained: share of the sensor's variance left.
         cost: sum of the penalties of the chosen features.
         swept: the moment matrix swept over forced and chosen features.
@@ -52,6 +52,16 @@ class Local:
 def freedom(rows: float, parameters: int) -> float:
     """Effective rows n - q - 1: what the rows are worth in a likelihood ratio when q parameters were fitted (after Bartlett 1937)."""
     return max(rows - parameters - 1.0, 1.0)
+
+
+def extended_bic(rows: float, competing: int, gamma: float) -> float:
+    """Price of one feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features).
+
+    Example:
+        >>> round(extended_bic(1500, 150, 0.5), 2)
+        12.32
+    """
+    return float(np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing))
 
 
 def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
@@ -92,11 +102,16 @@ def own_past(features: Features, target: int) -> IntArray:
     return np.flatnonzero((features.owner == target).all(axis=1) & (features.lag > 0))
 
 
+def free(features: Features, target: int) -> IntArray:
+    """Indices of the features that are forced in without a price: the target's own past and the hidden drivers."""
+    return np.union1d(own_past(features, target), np.flatnonzero((features.owner == HIDDEN).all(axis=1)))
+
+
 def start(features: Features, target: int) -> Local:
-    """The model that knows only the sensor's own past."""
+    """The model that knows only the sensor's own past and, where there are any, the hidden drivers."""
     matrix = features.gram
     forced = []
-    for pivot in own_past(features, target):
+    for pivot in free(features, target):
         if matrix[pivot, pivot] > 1e-5:
             matrix = sweep(matrix, pivot)
             forced.append(pivot)
@@ -140,11 +155,20 @@ def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: 
     return Local(np.array(chosen, np.int64), base.forced, left, float(cost[chosen].sum()), matrix)
 
 
-def gains(matrix: FloatArray, target: int, rows: float) -> FloatArray:
-    """[P] likelihood-ratio statistic -n ln(1 - r^2) of adding each feature alone; 0 for what is already in or collinear."""
-    power = np.diag(matrix)
+def gains(matrix: FloatArray, target: int, rows: float, only: IntArray | None = None) -> FloatArray:
+    """[P] likelihood-ratio statistic -n ln(1 - r^2) of adding each feature alone; 0 for what is already in or collinear.
+
+    Args:
+        matrix: the swept moments.
+        target: index of the target's own feature.
+        rows: n, the rows that count.
+        only: these features; None: all.
+    """
+    power, cross = np.diag(matrix), matrix[:, target]
+    if only is not None:
+        power, cross = power[only], cross[only]
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(power > 1e-5, matrix[:, target] ** 2 / (power * max(matrix[target, target], TINY)), 0.0)
+        r2 = np.where(power > 1e-5, cross**2 / (power * max(matrix[target, target], TINY)), 0.0)
     return -rows * np.log1p(-np.clip(r2, 0.0, 1.0 - 1e-9))
 
 

@@ -10,14 +10,22 @@ from itertools import combinations
 import numpy as np
 
 from rcgnn.config import ScreenConfig
-from rcgnn.health import Progress, silent
+from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
-from rcgnn.screen.features import BASES, Features, Tables, moments
+from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
+from rcgnn.screen.drivers import Drivers
+from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns, moments, rows_of
+from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.score import Evidence, evidence, log_p_values
-from rcgnn.screen.search import grow, start
+from rcgnn.screen.search import Local, extended_bic, grow, start
 from rcgnn.series import BoolArray, FloatArray
 
+TINY = 1e-9
+LEAST_EIGENVALUE = 1e-3
+DRIVER_DRAWS = 4
+LINEAR_MUST_WIN_BY = 1 / 30
+"""In BIC a row: a curve that is not offered loses its link, one offered in vain costs little, and the less the more rows there are."""
 MOST_SOURCES = 12
 """Products are formed among this many best sources of a sensor."""
 
@@ -31,64 +39,187 @@ class Screened:
         log_p: [N, N] log p-value of each pair.
         evidence: the numbers behind both.
         ordered: models and lag-0 parents.
-        basis: the basis that won.
-        value: extended BIC by basis (larger is better).
+        bases: the basis that won, sensor by sensor.
+        value: extended BIC of the lagged models by basis, summed over the sensors (larger is better).
         tests: number of features that competed, for the multiplicity of the decision.
         features: moments of each target.
         tables: features of every draw and row.
         keep: [rows, N] rows that count for each target.
-        pairs: products that each target was offered.
+        offers: what each target was offered.
         gamma: weight of the extended part of the penalty.
+        drivers: hidden drivers; None where same-step links explain the table better, or nothing needs explaining.
     """
 
     score: FloatArray
     log_p: FloatArray
     evidence: Evidence
     ordered: Ordered
-    basis: str
+    bases: tuple[str, ...]
     value: dict[str, float]
     tests: int
     features: list[Features]
     tables: Tables
     keep: BoolArray
-    pairs: list[list[tuple[int, int]]]
+    offers: list[Offer]
     gamma: float
+    drivers: Drivers | None = None
+
+    @property
+    def basis(self) -> str:
+        """The basis of the table: the one that won everywhere, else `mixed`."""
+        return self.bases[0] if len(set(self.bases)) == 1 else "mixed"
 
 
-def screen(
-    signal: FloatArray, keep: BoolArray, segments: Sequence[slice], *, max_lag: int, config: ScreenConfig, progress: Progress = silent
-) -> Screened:
+@dataclass(frozen=True, eq=False)
+class _Offered:
+    """What one target is offered under one basis, its moments, and what its lagged model is worth."""
+
+    basis: str
+    offer: Offer
+    features: Features
+    lagged: Local
+    value: float
+
+
+def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None = None, rng: np.random.Generator | None = None) -> Screened:
     """Evidence for every pair of sensors.
 
     Args:
-        signal: [S, T, N] scaled signal draws.
-        keep: [T, N] readings that count: a sensor is only ever a target where it was read.
-        segments: runs of rows.
-        max_lag: K.
+        sample: draws, readings that count, segments, longest lag.
         config: settings of the screen.
-        progress: told of every basis tried.
+        bases: the basis of each sensor, where it has been decided before; None: by the evidence.
+        rng: for the paths of hidden drivers; None: nobody looks for any.
     """
-    names = list(BASES) if config.basis == "auto" else [config.basis]
-    tried = {}
-    for done, name in enumerate(names):
-        progress("screen", {"done": done, "total": len(names), "message": f"{name} basis"})
-        tables = feature_room.build(signal, segments, max_lag=max_lag, basis=name)
-        tried[name] = _with_basis(tables, keep[tables.time], config, name)
-    best = max(tried, key=lambda name: tried[name].value[name])
-    return replace(tried[best], value={name: one.value[name] for name, one in tried.items()})
+    sensors = sample.keep.shape[1]
+    given = bases or [config.basis] * sensors
+    tables = feature_room.build(
+        sample.signal, sample.segments, max_lag=sample.max_lag, basis="linear" if set(given) == {"linear"} else "nonlinear"
+    )
+    rows = sample.keep[tables.time]
+    known: dict[tuple[bytes, bool], Features] = {}
+    won, second, value = [], [], dict.fromkeys(BASES, 0.0)
+    for j, basis in enumerate(given):
+        tried = [_offered(name, j, tables, rows[:, j], config, known) for name in (BASES if basis == "auto" else (basis,))]
+        won.append(max(tried, key=_worth_choosing))
+        second.append(tried[-1])
+        for one in tried:
+            value[one.basis] += one.value
+    tested = {name for basis in given for name in (BASES if basis == "auto" else (basis,))}
+    found = _searched(won, tables, rows, config)
+    found = replace(found, value={name: total for name, total in value.items() if name in tested})
+    if any(one is not other for one, other in zip(won, second, strict=True)):
+        found = replace(found, score=_two_opinions(found.score, _searched(second, tables, rows, config).score))
+    if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
+        return found
+    count, margin = competing(*_innovations(won, tables, rows), config.gamma)
+    if not count or (margin <= MARGIN and config.hidden == "auto"):
+        return found
+    return _given_drivers(found, driver_room.infer(_repeated(tables), count, margin, rng), config)
 
 
-def _with_basis(tables: Tables, keep: BoolArray, config: ScreenConfig, basis: str) -> Screened:
-    own, pairs = _moments_by_target(tables, keep, config, products=basis != "linear")
+def _offered(
+    basis: str, target: int, tables: Tables, mine: BoolArray, config: ScreenConfig, known: dict[tuple[bytes, bool], Features]
+) -> _Offered:
+    """The target's features under one basis; targets read in the same rows share the moments that have no products."""
+    linear = basis == "linear"
+    offer = Offer(columns=linear_columns(tables)) if linear and tables.width > 1 else Offer()
+    key = (np.packbits(mine).tobytes(), linear)
+    if key not in known:
+        known[key] = moments(tables, mine, offer)
+    features = known[key]
+    if not linear:
+        offer = Offer(_pairs(features, target, _penalty(features, features.rows, config.gamma)))
+        features = moments(tables, mine, offer)
+    rows = float(max(features.rows, 2))
+    price = _penalty(features, rows, config.gamma)
+    model = grow(start(features, target), int(features.value[target]), features.lag > 0, rows=rows, penalty=price, most=config.max_features)
+    worth = -rows * float(np.log(model.unexplained)) - _shared_price(tables, rows, config.gamma) * len(model.chosen)
+    return _Offered(basis, offer, features, model, worth - float(np.log(rows)) * len(model.forced))
+
+
+def _worth_choosing(one: _Offered) -> float:
+    return one.value if one.basis == "linear" else one.value + LINEAR_MUST_WIN_BY * one.features.rows
+
+
+def _shared_price(tables: Tables, rows: float, gamma: float) -> float:
+    """One price of a feature for both bases, or the basis that offers more would also pay more for the same links."""
+    return extended_bic(rows, tables.sensors * (tables.max_lag + 1), gamma)
+
+
+def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: ScreenConfig) -> Screened:
+    own, offers = [one.features for one in won], [one.offer for one in won]
     models = _models(own, config, [len(f.lag) for f in own])
     same_rows = bool((keep == keep[:, :1]).all())
-    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, pairs, models, config)
+    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, offers, models, config)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
     found = evidence(own, ordered, models.rows, [models.penalty(j) for j in range(len(own))], tables.max_lag)
-    total = sum(local.value(n) - np.log(n) * len(local.forced) for local, n in zip(ordered.locals, models.rows, strict=True))
     tests = max(len(f.lag) for f in own)
-    return Screened(
-        scores(found), log_p_values(found), found, ordered, basis, {basis: float(total)}, tests, own, tables, keep, pairs, config.gamma
+    bases = tuple(one.basis for one in won)
+    score = blend_dense(scores(found), dense_evidence(own, models.rows), ordered.locals, own)
+    return Screened(score, log_p_values(found), found, ordered, bases, {}, tests, own, tables, keep, offers, config.gamma)
+
+
+def _two_opinions(score: FloatArray, other: FloatArray) -> FloatArray:
+    """[K+1, N, N] scores of pairs as the geometric mean of two screens'; lags keep the first one's proportions.
+
+    A weak curve escapes the choice of a basis and still ranks its link.
+    """
+    pair = score.max(axis=0)
+    mean = np.sqrt(np.maximum(pair, 1.0) * np.maximum(other.max(axis=0), 1.0))
+    target = np.where(mean > 1.0, mean, np.minimum(pair, 1.0))
+    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+
+
+def _innovations(won: list[_Offered], tables: Tables, keep: BoolArray) -> tuple[FloatArray, float]:
+    """Correlation [N, N] of what the lagged models leave unexplained, and the rows behind it: those in which both were read."""
+    everything = np.ones(len(tables.time), bool)
+    left = np.zeros((len(tables.draws), *keep.shape))
+    for j, one in enumerate(won):
+        used = np.concatenate([one.lagged.forced, one.lagged.chosen])
+        y = int(one.features.value[j])
+        rows = np.stack([draw[:, [*used, y]] for draw in rows_of(tables, everything, one.offer)])
+        seen = rows[:, keep[:, j]]
+        scale = np.maximum(np.sqrt(seen.var(axis=1).mean(axis=0)), TINY)
+        scaled = (rows - seen.mean(axis=1, keepdims=True)) / scale
+        left[:, :, j] = np.where(keep[:, j], scaled[:, :, -1] - scaled[:, :, :-1] @ one.lagged.swept[used, y], 0.0)
+    joint = keep.T.astype(float) @ keep
+    cov = np.einsum("sti,stj->ij", left, left) / np.maximum(joint * len(left), 1.0)
+    values, vectors = np.linalg.eigh(cov)
+    cov = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
+    scale = np.sqrt(np.diag(cov))
+    return cov / np.outer(scale, scale), float(np.median(joint[~np.eye(len(joint), dtype=bool)]))
+
+
+def _repeated(tables: Tables) -> Tables:
+    """The same table often enough for several draws of the drivers."""
+    return tables if len(tables.draws) > 1 else replace(tables, draws=tables.draws * DRIVER_DRAWS)
+
+
+def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> Screened:
+    """The screen again, without same-step links, every sensor's model given the drivers."""
+    tables = _repeated(found.tables)
+    offers = [replace(offer, hidden=drivers.paths) for offer in found.offers]
+    own = [moments(tables, found.keep[:, j], offer) for j, offer in enumerate(offers)]
+    models = _models(own, config, [len(f.lag) for f in own])
+    penalties = [models.penalty(j) for j in range(len(own))]
+    dense = dense_choice(own, models.rows, penalties, tables.max_lag)
+    if dense is None:
+        ordered = search(models, instantaneous=False)
+        judged = evidence(own, ordered, models.rows, penalties, tables.max_lag)
+    else:
+        judged, locals_ = dense
+        ordered = Ordered((frozenset(),) * len(own), locals_, np.zeros((len(own),) * 2))
+    score = blend_dense(scores(judged), dense_evidence(own, models.rows), ordered.locals, own)
+    return replace(
+        found,
+        score=score,
+        log_p=log_p_values(judged),
+        evidence=judged,
+        ordered=ordered,
+        features=own,
+        tables=tables,
+        offers=offers,
+        drivers=drivers,
     )
 
 
@@ -98,12 +229,10 @@ def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> 
     return Scores(own, rows, lambda j: _penalty(own[j], rows[j], config.gamma, competing[j]), config.max_features)
 
 
-def _joint(
-    tables: Tables, keep: BoolArray, pairs: list[list[tuple[int, int]]], scores: Scores, config: ScreenConfig
-) -> Callable[[int, int], Scores]:
+def _joint(tables: Tables, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig) -> Callable[[int, int], Scores]:
     """(i, j) -> models of both on the rows in which both were read, each from the features that any of its models has used."""
-    plain = np.arange(tables.draws[0].shape[1])
-    always = plain[plain // tables.sensors % tables.width == 0]
+    always = linear_columns(tables)
+    now = np.arange(tables.sensors * tables.width)
 
     @cache
     def models(i: int, j: int) -> Scores:
@@ -111,45 +240,20 @@ def _joint(
         mine = list(scores.features)
         for t in (i, j):
             used = [one for (target, _), local in scores.cache.items() if target == t for one in (local.chosen, local.forced)]
-            now = plain[: tables.sensors * tables.width]
-            used.append(now[np.isin(now % tables.sensors, (i, j))])
-            mine[t] = moments(tables, both, pairs[t], np.unique(np.concatenate([always, *used])))
+            columns = np.concatenate([always, *(offers[t].absolute(one) for one in used)])
+            same_step = now[np.isin(now % tables.sensors, (i, j))]
+            if offers[t].columns is None:
+                columns = np.append(columns, same_step)
+            mine[t] = moments(tables, both, replace(offers[t], columns=np.unique(columns)))
         return _models(mine, config, [len(f.lag) for f in scores.features])
 
     return models
-
-
-def _moments_by_target(
-    tables: Tables, keep: BoolArray, config: ScreenConfig, *, products: bool
-) -> tuple[list[Features], list[list[tuple[int, int]]]]:
-    """Moments for each target over the rows in which it was read; targets read in the same rows share them."""
-    known: dict[bytes, Features] = {}
-    own, pairs = [], []
-    for j in range(tables.sensors):
-        mine = keep[:, j]
-        key = np.packbits(mine).tobytes()
-        if key not in known:
-            known[key] = moments(tables, mine)
-        base = known[key]
-        pairs.append(_pairs(base, j, _penalty(base, base.rows, config.gamma)) if products else [])
-        own.append(moments(tables, mine, pairs[j]) if products else base)
-    return own, pairs
 
 
 def _penalty(features: Features, rows: float, gamma: float, competing: int | None = None) -> FloatArray:
     """[P] the same price for every feature."""
     count = len(features.lag)
     return np.full(count, extended_bic(rows, competing or count, gamma))
-
-
-def extended_bic(rows: float, competing: int, gamma: float) -> float:
-    """Price of one feature (Chen & Chen 2008, eq. 1.2): ln n + 2 gamma ln(number of competing features).
-
-    Example:
-        >>> round(extended_bic(1500, 150, 0.5), 2)
-        12.32
-    """
-    return float(np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing))
 
 
 def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:

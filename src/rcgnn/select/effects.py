@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rcgnn.screen.features import HIDDEN
 from rcgnn.screen.structural import Screened
 from rcgnn.series import FloatArray
 
@@ -20,18 +21,17 @@ def strengths(screened: Screened) -> FloatArray:
         [K+1, N, N]; 0 where the search chose nothing; the diagonal of k >= 1 holds the sensor's own memory.
     """
     sensors, max_lag = screened.tables.sensors, screened.tables.max_lag
-    width = screened.tables.width
     strength = np.zeros((max_lag + 1, sensors, sensors))
     for j, (features, local) in enumerate(zip(screened.features, screened.ordered.locals, strict=True)):
         used = np.concatenate([local.forced, local.chosen])
         b = local.swept[used, features.value[j]]
         for k in range(max_lag + 1):
-            for i in np.unique(features.owner[used[features.lag[used] == k]]):
+            for i in np.setdiff1d(features.owner[used[features.lag[used] == k]], [HIDDEN]):
                 mine = (features.lag[used] == k) & (features.owner[used] == i).any(axis=1)
                 if i == j and k > 0:
                     mine &= (features.owner[used] == j).all(axis=1)
                 picked, weight = used[mine], b[mine]
                 swing = weight @ features.gram[np.ix_(picked, picked)] @ weight
-                lean = weight @ features.gram[picked, k * sensors * width + i]
+                lean = weight @ features.gram[picked, features.plain(i, k)]
                 strength[k, i, j] = np.sqrt(max(swing, 0.0)) * (1.0 if lean >= 0 else -1.0)
     return strength

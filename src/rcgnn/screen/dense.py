@@ -1,0 +1,140 @@
+"""Evidence given everybody's past: a link judged beside all other sensors' lags, not only beside the ones a search chose.
+
+The sparse search lets few sensors stand for many: where something hidden drives all of them, or the system is faster than
+the sampling, its choice among stand-ins is arbitrary. The dense autoregression spreads such influence over all sensors and
+leaves true links standing out; it has less power, because it pays for every coefficient. Each is right where the other errs:
+
+    score = exp(ln max(S, 1) + DENSE_WEIGHT ln max(D, 1)),     D = -2 ln p,   p the chi-square tail of n ln(1 + b_i' V_ii^-1 b_i / RSS)
+
+with b the least-squares coefficients of all lagged features, V the inverse of their moments and as many degrees of freedom as
+sensor i has features. Source: Geweke 1982 (conditional Granger causality).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from rcgnn.screen.features import HIDDEN, Features
+from rcgnn.screen.score import Evidence, judge, log_chi2_tail
+from rcgnn.screen.search import Local, freedom, grow, start, sweep, unsweep
+from rcgnn.series import FloatArray, IntArray
+
+DENSE_WEIGHT = 0.3
+WITHOUT_PRODUCTS = 0.5
+"""Factor on the weight where the sparse model holds products, which the dense one has not."""
+COLLINEAR = 1e-5
+ROWS_PER_FEATURE = 3
+"""Fewer rows for each feature than this, and the dense model keeps the linear features alone; still fewer, and there is none."""
+TINY = 1e-10
+
+
+def blend_dense(score: FloatArray, dense: FloatArray, locals_: Sequence[Local], features: list[Features]) -> FloatArray:
+    """[K+1, N, N] scores with the dense evidence of each pair; lags keep their proportions.
+
+    A sensor whose sparse model holds products gets half the weight: the dense model has no products.
+    """
+    weight = np.full(dense.shape[1], DENSE_WEIGHT)
+    for j, (local, own) in enumerate(zip(locals_, features, strict=True)):
+        if (own.owner[local.chosen, 0] != own.owner[local.chosen, 1]).any():
+            weight[j] *= WITHOUT_PRODUCTS
+    pair = score.max(axis=0)
+    mixed = np.log(np.maximum(pair, 1.0)) + weight * np.log(np.maximum(dense, 1.0))
+    target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))
+    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+
+
+def dense_choice(
+    features: list[Features], rows: FloatArray, penalties: list[FloatArray], max_lag: int
+) -> tuple[Evidence, tuple[Local, ...]] | None:
+    """Links chosen pair by pair, each beside the whole past of all other sensors; for tables with hidden drivers.
+
+    Args:
+        features: moments for each target.
+        rows: [N] rows that count for each target.
+        penalties: price of each feature, for each target.
+        max_lag: K.
+
+    Returns:
+        The evidence and, for each target, the model of its own past and everything chosen for it; None where a sensor has too
+        few rows for the dense model.
+    """
+    given = [_columns(own, float(n)) for own, n in zip(features, rows, strict=True)]
+    if not all(columns.size for columns in given):
+        return None
+    full = [_swept(own.gram, columns) for own, columns in zip(features, given, strict=True)]
+
+    @cache
+    def model(i: int, j: int) -> Local:
+        own, y, (matrix, inside) = features[j], int(features[j].value[j]), full[j]
+        mine = own.of(i)
+        for pivot in inside[mine[inside]]:
+            matrix = unsweep(matrix, int(pivot))
+        base = Local(np.zeros(0, np.int64), inside[~mine[inside]], float(max(matrix[y, y], TINY)), 0.0, matrix)
+        return grow(base, y, mine & (own.lag > 0), rows=float(rows[j]), penalty=penalties[j], most=int(mine.sum()))
+
+    found = judge(features, rows, penalties, max_lag, model)
+    return found, tuple(_together(own, j, [model(i, j).chosen for i in range(len(rows)) if i != j]) for j, own in enumerate(features))
+
+
+def _swept(matrix: FloatArray, columns: IntArray) -> tuple[FloatArray, IntArray]:
+    """The matrix swept on the columns that are not collinear, and those columns."""
+    inside = []
+    for pivot in columns:
+        if matrix[pivot, pivot] > COLLINEAR:
+            matrix = sweep(matrix, int(pivot))
+            inside.append(int(pivot))
+    return matrix, np.array(inside, np.int64)
+
+
+def _together(own: Features, target: int, chosen: list[IntArray]) -> Local:
+    """One model of the target with everything that was chosen for it."""
+    base = start(own, target)
+    matrix, inside = _swept(base.swept, np.unique(np.concatenate(chosen)))
+    y = own.value[target]
+    return Local(inside, base.forced, float(max(matrix[y, y], TINY)), 0.0, matrix)
+
+
+def dense_evidence(features: list[Features], rows: FloatArray) -> FloatArray:
+    """[N, N] D of every pair, at least 0; 0 everywhere into a sensor with too few rows.
+
+    Args:
+        features: moments for each target.
+        rows: [N] rows that count for each target.
+    """
+    sensors = len(features)
+    found = np.zeros((sensors, sensors))
+    for j, (own, n) in enumerate(zip(features, rows, strict=True)):
+        columns = _columns(own, float(n))
+        if columns.size:
+            found[:, j] = _given_the_others(own, j, columns, float(n))
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def _columns(own: Features, rows: float) -> IntArray:
+    """Lagged features of one sensor each, as many as the rows carry, and the hidden drivers."""
+    single = (own.owner[:, 0] == own.owner[:, 1]) & ((own.lag > 0) | (own.owner[:, 0] == HIDDEN))
+    every = np.flatnonzero(single)
+    if rows >= ROWS_PER_FEATURE * every.size:
+        return every
+    labels = np.stack([own.lag[every], own.owner[every, 0]], axis=1)
+    _, first = np.unique(labels, axis=0, return_index=True)
+    values = np.sort(every[first])
+    return values if rows >= ROWS_PER_FEATURE * values.size else every[:0]
+
+
+def _given_the_others(own: Features, target: int, columns: IntArray, rows: float) -> FloatArray:
+    y = own.value[target]
+    inverse = np.linalg.pinv(own.gram[np.ix_(columns, columns)], rcond=1e-8, hermitian=True)
+    cross = own.gram[columns, y]
+    b = inverse @ cross
+    unexplained = max(float(own.gram[y, y] - b @ cross), TINY)
+    stat, degrees = np.zeros(own.sensors), np.ones(own.sensors)
+    for i in range(own.sensors):
+        mine = np.flatnonzero(own.owner[columns, 0] == i)
+        explained = max(float(b[mine] @ np.linalg.pinv(inverse[np.ix_(mine, mine)], rcond=1e-8, hermitian=True) @ b[mine]), 0.0)
+        stat[i], degrees[i] = freedom(rows, len(columns)) * np.log1p(explained / unexplained), max(mine.size, 1)
+    return -2.0 * log_chi2_tail(stat, degrees)
