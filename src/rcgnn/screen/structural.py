@@ -97,7 +97,7 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
     )
     rows = sample.keep[tables.time]
     known: dict[tuple[bytes, bool], Features] = {}
-    won, second, value = [], [], dict.fromkeys(BASES, 0.0)
+    won, second, value = list[_Offered](), list[_Offered](), dict.fromkeys(BASES, 0.0)
     for j, basis in enumerate(given):
         tried = [_offered(name, j, tables, rows[:, j], config, known) for name in (BASES if basis == "auto" else (basis,))]
         won.append(max(tried, key=_worth_choosing))
@@ -106,9 +106,13 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
             value[one.basis] += one.value
     tested = {name for basis in given for name in (BASES if basis == "auto" else (basis,))}
     found = _searched(won, tables, rows, config)
+    if won != second:
+        other = _searched(second, tables, rows, config)
+        while (disputed := _disputed(found, other)).any():
+            won = [theirs if disputed[j] else mine for j, (mine, theirs) in enumerate(zip(won, second, strict=True))]
+            found = _searched(won, tables, rows, config)
+        found = replace(found, score=_two_opinions(found.score, other.score))
     found = replace(found, value={name: total for name, total in value.items() if name in tested})
-    if any(one is not other for one, other in zip(won, second, strict=True)):
-        found = replace(found, score=_two_opinions(found.score, _searched(second, tables, rows, config).score))
     if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
         return found
     count, margin = competing(*_innovations(won, tables, rows), config.gamma)
@@ -157,6 +161,16 @@ def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: Scre
     bases = tuple(one.basis for one in won)
     score = blend_dense(scores(found), dense_evidence(own, models.rows), ordered.locals, own)
     return Screened(score, log_p_values(found), found, ordered, bases, {}, tests, own, tables, keep, offers, config.gamma)
+
+
+def _disputed(found: Screened, other: Screened) -> BoolArray:
+    """[N] sensors to be given the other screen's basis: one end of a same-step link that the two screens direct differently.
+
+    The end with more features to choose from attracts the arrow; such a direction is judged with the same features on both sides.
+    """
+    differs = np.array([mine != theirs for mine, theirs in zip(found.bases, other.bases, strict=True)])
+    links = found.evidence.chosen[0] & other.evidence.chosen[0].T & (differs[:, None] != differs)
+    return np.asarray((links.any(axis=0) | links.any(axis=1)) & differs)
 
 
 def _two_opinions(score: FloatArray, other: FloatArray) -> FloatArray:
