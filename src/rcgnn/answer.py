@@ -12,12 +12,14 @@ from rcgnn.data.quality import QualityReport
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
+from rcgnn.prior import Prior
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
 from rcgnn.screen.pieces import Pieces, blend
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.select.effects import strengths
+from rcgnn.select.known import against, obey, rule_out
 from rcgnn.select.stability import confidence
 from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
@@ -62,19 +64,28 @@ class Decision:
             found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, checks.chance.surplus, share
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
+        disagreeing = against(screened, verdict, scaled.names)
         set_aside(verdict, reasons, _too_few(scaled, screened, config), FEW_ROWS)
+        obey(screened, verdict, reasons)
         strength = strengths(screened)
         decided = (verdict == LINK) | np.eye(verdict.shape[1], dtype=bool)
         rows = float(np.median([f.rows for f in screened.features]))
         penalty = extended_bic(rows, screened.tests, config.screen.gamma)
         sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
-        findings = [*_about(reasons, scaled.names), *_by_chance(checks.chance, len(scaled.names)), *_hidden(screened.drivers, scaled.names)]
+        findings = [
+            *_about(reasons, scaled.names),
+            *_by_chance(checks.chance, len(scaled.names)),
+            *_hidden(screened.drivers, scaled.names),
+            *disagreeing,
+        ]
         score = screened.score if checks.pieces is None else blend(screened.score, checks.pieces)
         return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
 
 
-def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityReport, decision: Decision) -> CausalGraph:
-    """The graph over all sensors of the table; what could not take part keeps its row and column, undecided."""
+def assemble(
+    names: tuple[str, ...], active: NDArray[np.int64], report: QualityReport, decision: Decision, prior: Prior | None = None
+) -> CausalGraph:
+    """The graph over all sensors of the table; what could not take part keeps its row and column, undecided unless forbidden."""
     size = (len(decision.score), len(names), len(names))
     place = np.ix_(np.arange(size[0]), active, active)
 
@@ -86,6 +97,7 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
     verdict = widened(decision.verdict)
     reasons = {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()}
     _left_out(verdict, reasons, names, report)
+    rule_out(prior, verdict, reasons)
     graph = CausalGraph(
         names,
         widened(decision.score),
@@ -99,11 +111,12 @@ def assemble(names: tuple[str, ...], active: NDArray[np.int64], report: QualityR
     return replace(graph, conclusion=_conclusion(names, graph, decision.detectable))
 
 
-def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport) -> CausalGraph:
-    """The graph when fewer than two sensors can take part: every pair is open."""
+def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport, prior: Prior | None = None) -> CausalGraph:
+    """The graph when fewer than two sensors can take part: every pair is open that is not forbidden."""
     size = (max_lag + 1, len(names), len(names))
     verdict, reasons = np.zeros(size, np.int8), dict[Key, str]()
     _left_out(verdict, reasons, names, report)
+    rule_out(prior, verdict, reasons)
     return CausalGraph.of(
         names,
         np.zeros(size),

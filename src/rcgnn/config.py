@@ -65,6 +65,35 @@ class ScreenConfig(Section):
     max_features: int = Field(40, ge=1, description="most features one sensor may depend on")
 
 
+def _listed(value: Any) -> Any:
+    """One statement alone is a list of one; nothing is an empty list."""
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def _tiers(value: Any) -> Any:
+    return [_listed(tier) for tier in value] if isinstance(value, list | tuple) else _listed(value)
+
+
+def _lag_lines(value: Any) -> Any:
+    """`{"pump -> flow": "1..2"}` as `["pump -> flow @ 1..2"]`."""
+    return [f"{link} @ {lags}" for link, lags in value.items()] if isinstance(value, Mapping) else _listed(value)
+
+
+Statements = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class PriorConfig(Section):
+    """What is known before the fit. A link is written `cause -> effect`, `cause -> effect @ 2` or `cause -> effect @ 0..3`."""
+
+    forbid: Statements = Field([], description="links that cannot be")
+    require: Statements = Field([], description="links that are there, whatever the data say")
+    tiers: Annotated[list[Statements], BeforeValidator(_tiers)] = Field(
+        [], description="groups of sensors; a later one never drives an earlier one"
+    )
+    exogenous: Statements = Field([], description="sensors that nothing drives")
+    lags: Annotated[list[str], BeforeValidator(_lag_lines)] = Field([], description="delays that a link can have, if it exists")
+
+
 class ModelConfig(Section):
     """CausalNet: encoders, structure, message passing."""
 
@@ -143,6 +172,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     signal: SignalConfig = SignalConfig()
     screen: ScreenConfig = ScreenConfig()
+    prior: PriorConfig = PriorConfig()
     model: ModelConfig = ModelConfig()
     losses: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
@@ -177,11 +207,12 @@ class Config(Section):
         return cls.parse(_read(path), str(path))
 
     @classmethod
-    def assemble(cls, path: Path | None, settings: Sequence[str]) -> Config:
+    def assemble(cls, path: Path | None, settings: Sequence[str], prior: Path | None = None) -> Config:
         """A config from a file, where there is one, with `section.name=value` settings on top; the later one wins.
 
         Other than `load(path).override(settings)` this lays the recipe's presets under both, so that a recipe among the
-        settings replaces the file's recipe whole.
+        settings replaces the file's recipe whole. The section `prior` comes from the file `prior`, where there is one: that
+        section alone, or a file of settings that holds it.
 
         Example:
             >>> Config.assemble(None, ["data.max_lag=2", "recipe=origin-after", "train.lr=1e-3"]).data.max_lag
@@ -189,6 +220,9 @@ class Config(Section):
         """
         raw = {} if path is None else _read(path)
         cls.parse(raw, str(path))
+        if prior is not None:
+            raw["prior"] = _prior_section(prior)
+            cls.parse({"prior": raw["prior"]}, str(prior))
         _apply(raw, settings)
         return cls.parse(raw, "--set")
 
@@ -211,6 +245,17 @@ def _read(path: Path) -> dict[str, Any]:
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
     return raw or {}
+
+
+def _prior_section(path: Path) -> Any:
+    """The section `prior` of a file of settings, or a file that is this section."""
+    raw = _read(path)
+    if "prior" in raw:
+        Config.parse(raw, str(path))
+        return raw["prior"] or {}
+    if not raw or set(raw) & set(Config.model_fields):
+        raise ConfigError(f"{path}: holds no prior knowledge; write at least one of {', '.join(PriorConfig.model_fields)}.")
+    return raw
 
 
 def _apply(raw: dict[str, Any], settings: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ class CausalGraph:
         strength: [K+1, N, N] standardised effect (sd of j at t for one sd of i at t-k), 0 where there is no link. The
             diagonal of k >= 1 holds the sensor's own memory.
         confidence: [K+1, N, N] in [0, 1].
-        reasons: why a pair is undecided, by (k, i, j).
+        reasons: why a pair is undecided, or why it is a link that the data did not decide alone, by (k, i, j).
         quarantined: sensors that could not take part, with the reason.
         aliases: near-copies, by name of the sensor that stands for them.
         conclusion: one sentence: what was found, or why nothing could be.

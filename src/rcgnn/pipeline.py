@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +24,12 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.numerics import one_thread, rng
+from rcgnn.prior import Informed, Prior, known_to
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.structural import Screened, screen, sparse_support
+from rcgnn.select.known import left_out
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal, infer
 from rcgnn.signal.statespace import Readings
@@ -111,18 +114,22 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
         config: all settings; the recipe decides between our way and the origin's.
         progress: told of every stage and step.
         on_record: called with every health record as it is made.
+
+    Raises:
+        ConfigError: the prior knowledge does not fit the sensors, contradicts itself, or meets a recipe of the origin.
     """
+    prior = Prior.given(config, series.names)
     with _threads(series.shape[1]):
         if config.recipe != "auto":
             return _origin(series, config, progress, on_record)
-        return _auto(series, config, progress, on_record)
+        return _auto(series, config, prior, progress, on_record)
 
 
 def _threads(sensors: int) -> AbstractContextManager[None]:
     return one_thread() if sensors <= SMALL else nullcontext()
 
 
-def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
+def _auto(series: Series, config: Config, prior: Prior | None, progress: Progress, on_record: OnRecord | None) -> Fit:
     clock = _Clock()
     with clock.stage("inspect", progress):
         report = inspect(series, min_observed=config.data.min_observed)
@@ -130,10 +137,13 @@ def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecor
         cleaned = clean(series, report, config.data.clean)
         prepared = prepare(series, report, cleaned, config)
     facts = {"seconds": clock.seconds, "ranges": _ranges(series, prepared)}
-    findings = [*report.findings, *cleaned.findings]
+    findings = [*report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if len(prepared.active) < LEAST_SENSORS:
-        graph = undecidable(series.names, config.data.max_lag, report)
+        graph = undecidable(series.names, config.data.max_lag, report, prior)
         return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
+    if prior is not None:
+        knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
+        config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
     sample = Sample(signal.draws, keep, prepared.scaled.segments(), config.data.max_lag)
@@ -145,7 +155,7 @@ def _auto(series: Series, config: Config, progress: Progress, on_record: OnRecor
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, config), config)
-        graph = assemble(series.names, prepared.active, report, decision)
+        graph = assemble(series.names, prepared.active, report, decision, prior)
     records = refined.records if refined else []
     findings += _given_up(refined)
     findings += [*decision.findings, *diagnose(records, config)]
@@ -184,7 +194,8 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     readings = Readings(scaled.values, scaled.mask, scaled.segments())
     noise = noise_share(scaled.values, segment_number(scaled))
     draw = rng(config.seed, "signal")
-    signal = infer(readings, noise, config=config.signal, support=sparse_support, rng=draw, progress=progress)
+    support = partial(sparse_support, prior=known_to(config.screen))
+    signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
     return signal, scaled.mask & ~signal.gated
 
 

@@ -96,6 +96,8 @@ def choose(screened: Screened) -> BoolArray:
     profile = np.where(chosen, np.inf, screened.evidence.profile)
     profile[:, np.arange(sensors), np.arange(sensors)] = -np.inf
     profile[0][~_allowed_lag0(screened)] = -np.inf
+    if screened.prior is not None:
+        profile[~screened.prior.permitted] = -np.inf
     best = np.argsort(-profile, axis=None, kind="stable")[:most]
     candidates = np.zeros(chosen.shape, bool)
     candidates.flat[best] = np.isfinite(profile.flat[best]) | chosen.flat[best]

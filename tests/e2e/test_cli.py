@@ -18,9 +18,12 @@ import pytest
 import typer
 
 from rcgnn.cli.app import COMMANDS, app
+from rcgnn.cli.console import console
 from rcgnn.cli.fit import Recipe
+from rcgnn.cli.tables import print_answer
 from rcgnn.config import Config
 from rcgnn.config import Recipe as RecipeName
+from rcgnn.graph import CausalGraph
 from rcgnn.rundir import RunDir
 
 FAKE = Path(__file__).with_name("fake_estimator.py")
@@ -372,3 +375,38 @@ def test_a_command_fits_on_one_screen(file):
         line for number, line in enumerate(lines, start=1) if number not in skipped and line.strip() and not line.strip().startswith("#")
     ]
     assert len(code) <= 60
+
+
+def test_prior_knowledge_that_does_not_fit_is_one_sentence_and_nothing_is_written(rcgnn, table, tmp_path):
+    file = tmp_path / "known.yaml"
+    file.write_text("forbid: ['pump* -> :smile*']\nrequire: ['pump 🚰 * -> :smile: Ünit [[]°C]']\n", encoding="utf-8")
+    recipe = ["--recipe", "origin-after", "--set", "prior.exogenous=say*"]
+    for options, message in (
+        (["--prior", file], "prior.require 'pump 🚰 * -> :smile: Ünit [[]°C]' and prior.forbid 'pump* -> :smile*' contradict each other"),
+        (["--set", 'prior.forbid=["pum -> a"]'], "prior.forbid: 'pum -> a': no sensor is called 'pum' or matches it."),
+        (["--set", "prior.forbid=pump"], "prior.forbid: 'pump' is not a link; write 'cause -> effect'"),
+        (["--prior", tmp_path / "absent.yaml"], "absent.yaml: cannot be read as YAML"),
+        (recipe, "prior: the recipe 'origin-after' cannot use prior knowledge"),
+    ):
+        done = rcgnn("fit", table, "--out", tmp_path / "run", *options)
+        assert (done.code, done.out) == (2, ""), options
+        assert message in " ".join(done.err.split())
+        assert not (tmp_path / "run").exists()
+
+
+def test_prior_knowledge_is_kept_with_the_run(rcgnn, table, tmp_path):
+    file = tmp_path / "known.yaml"
+    file.write_text("exogenous: [':smile: Ünit [°C]']\n", encoding="utf-8")
+    options = ["--config", tmp_path / "run.yaml", "--prior", file, "--set", "prior.forbid=pump* -> say*"]
+    (tmp_path / "run.yaml").write_text("seed: 3\nprior: {forbid: ['a, b; c -> *'], exogenous: ['a, b; c']}\n", encoding="utf-8")
+    assert rcgnn("fit", table, "--out", tmp_path / "run", *options).code == 0
+    config = RunDir.open(tmp_path / "run").config()
+    assert (config.seed, config.prior.forbid, config.prior.exogenous) == (3, ["pump* -> say*"], [":smile: Ünit [°C]"])
+
+
+def test_links_that_were_required_are_told_apart(capsys):
+    size = np.zeros((2, 2, 2))
+    size[1, 0, 1] = 1.0
+    graph = CausalGraph.of(("a", "b"), size, size.astype(np.int8), reasons={(1, 0, 1): "required by prior knowledge"}, conclusion="One.")
+    print_answer(console(), graph, [], {}, [])
+    assert "of these 1 x required by prior knowledge" in capsys.readouterr().out

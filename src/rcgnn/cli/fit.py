@@ -26,6 +26,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     max_lag: Annotated[int | None, typer.Option(min=1, help="Longest delay looked at, in steps [default: 3].")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings to start from.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One setting, e.g. train.lr=1e-3.")] = None,
+    prior: Annotated[Path | None, typer.Option(metavar="YAML", help="What is known beforehand; see docs/prior-knowledge.md.")] = None,
     recipe: Annotated[Recipe | None, typer.Option(help="Preset under all other settings [default: auto].")] = None,
     time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the time of each row.")] = None,
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
@@ -38,26 +39,28 @@ def fit(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Find the causal graph of a table of sensor readings.
 
-    Settings: the --config file, over it the options here, over them --set.
+    Settings: the --config file, over it the --prior file and the options here, over them --set.
     """
     from rcgnn.cli.console import console
     from rcgnn.cli.progress import progress
     from rcgnn.cli.tables import print_answer
     from rcgnn.config import Config
     from rcgnn.errors import TruthRefusedError
+    from rcgnn.prior import Prior
     from rcgnn.rundir import RunDir
 
     if truth is not None:
         raise TruthRefusedError(REFUSAL)
     options = {"recipe": recipe, "data.max_lag": max_lag, "seed": seed, "device": device}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
-    settings = Config.assemble(config, [*given, *(sets or [])])
+    settings = Config.assemble(config, [*given, *(sets or [])], prior)
     with progress(quiet=quiet) as report:
         report("read", {})
         from rcgnn.data.readers import read_tables
         from rcgnn.estimator import fit_series
 
         series = read_tables(tables, time=time, regime=regime, na=tuple(na or ()))
+        Prior.given(settings, series.names)
         run = RunDir(out, overwrite=overwrite)
         run.write_config(settings)
         answer = fit_series(series, settings, progress=report, on_record=run.append)

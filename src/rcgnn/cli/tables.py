@@ -27,6 +27,8 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
     if links:
         numbers = ((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", f"{r['confidence']:.2f}") for r in links)
         print_table(to, ("cause", "effect", "lag", "strength", "confidence"), numbers, text_columns=2)
+        for reason, count in Counter(row["reason"] for row in links if row["reason"]).items():
+            to.print(f"  of these {count} x {safe(reason)}")
     print_undecided(to, [row["reason"] for row in rows if row["verdict"] == "undecided"])
     for name, why in graph.quarantined.items():
         to.print(safe(f"Left out: {name}: {why}"))

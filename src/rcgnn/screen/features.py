@@ -53,6 +53,8 @@ class Features:
         owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same; `HIDDEN` for a hidden driver.
         value: [N] index of the feature "value of sensor j now", the target of sensor j.
         rows: number of rows behind the moments.
+        required: features that the target's model always has, free; see `known`.
+        whole: the moments before what may not drive the target was hidden; None where nothing was.
     """
 
     gram: FloatArray
@@ -60,6 +62,8 @@ class Features:
     owner: IntArray
     value: IntArray
     rows: int
+    required: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    whole: FloatArray | None = None
 
     @property
     def sensors(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.prior import nothing_required
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import screen
 
@@ -63,7 +64,7 @@ def largest_by_chance(
     Returns:
         The largest evidence and the mean number of pairs over the copies made.
     """
-    quick = config.model_copy(update={"joint_rows": False})
+    quick = nothing_required(config).model_copy(update={"joint_rows": False})
     first = replace(sample, signal=sample.signal[:1])
     largest, chosen = 0.0, [0]
     for copy, rng in enumerate(rngs):

@@ -16,6 +16,9 @@ from rcgnn.screen.features import Features
 from rcgnn.screen.search import Local, gains, grow, start
 from rcgnn.series import FloatArray
 
+CERTAIN = 1e3
+"""Cost of turning a link that prior knowledge has directed."""
+
 Parents = tuple[frozenset[int], ...]
 
 
@@ -88,7 +91,7 @@ def search(scores: Scores, *, instantaneous: bool = True, joint: Callable[[int, 
             each end on its own rows would let the pattern of missing cells decide. None: all sensors were read in the same rows.
     """
     sensors = len(scores.features)
-    parents: list[frozenset[int]] = [frozenset()] * sensors
+    parents = [_required(one) for one in scores.features]
     suspects = _suspects(scores, parents) if instantaneous else []
     for _ in range(8 * sensors):
         gain, change = _best_move(scores, parents, suspects)
@@ -113,6 +116,11 @@ def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:
 def _used(local: Local, features: Features, parents: frozenset[int]) -> frozenset[int]:
     now = local.chosen[features.lag[local.chosen] == 0]
     return frozenset(int(i) for i in features.owner[now].ravel()) & parents
+
+
+def _required(features: Features) -> frozenset[int]:
+    """Sensors that prior knowledge puts among the same-step causes."""
+    return frozenset(features.owner[features.required[features.lag[features.required] == 0], 0].tolist())
 
 
 def _suspects(scores: Scores, parents: list[frozenset[int]]) -> list[tuple[int, int]]:
@@ -166,6 +174,9 @@ def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Callabl
     cost = np.zeros((len(parents), len(parents)))
     for j, of_j in enumerate(parents):
         for i in of_j:
+            if i in _required(scores.features[j]):
+                cost[i, j] = CERTAIN
+                continue
             judge = scores if joint is None else joint(i, j)
             cost[i, j] = -judge.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
     return cost

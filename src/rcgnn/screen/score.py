@@ -140,11 +140,13 @@ def addition(local: Local, extra: IntArray, y: int, rows: float) -> tuple[float,
     return float(-rows * np.log1p(-min(max(r2, 0.0), 1 - 1e-9))), int(extra.size)
 
 
-def log_p_values(found: Evidence) -> FloatArray:
-    """[N, N] natural log of the p-value of each pair, after the scale that the unlinked pairs give."""
+def log_p_values(found: Evidence, permitted: BoolArray | None = None) -> FloatArray:
+    """[N, N] natural log of the p-value of each pair, after the scale that the unlinked pairs give; `permitted` [K+1, N, N]."""
     sensors = len(found.stat)
     off = ~np.eye(sensors, dtype=bool)
     free = off & ~found.chosen.any(axis=0)
+    if permitted is not None:
+        free &= permitted.any(axis=0)
     scale = 1.0
     if free.sum() >= sensors:
         expected = stats.chi2.ppf(0.5, found.freedom[free])

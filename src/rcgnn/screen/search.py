@@ -27,7 +27,7 @@ class Local:
     """The model of one sensor: which features, how well.
 
     Attributes:
-        chosen: [q] penalised features, in the order they entered.
+        chosen: [q] penalised features, in the order they entered; required ones first, which cost nothing.
         forced: [f] the sensor's own past and hidden drivers, free.
         unexplained: share of the sensor's variance left.
         cost: sum of the penalties of the chosen features.
@@ -108,15 +108,20 @@ def free(features: Features, target: int) -> IntArray:
 
 
 def start(features: Features, target: int) -> Local:
-    """The model that knows only the sensor's own past and, where there are any, the hidden drivers."""
+    """The model that knows only the sensor's own past, hidden drivers where there are any, and what prior knowledge requires."""
     matrix = features.gram
     forced = []
     for pivot in free(features, target):
         if matrix[pivot, pivot] > 1e-5:
             matrix = sweep(matrix, pivot)
             forced.append(pivot)
+    chosen = []
+    for pivot in features.required:
+        if matrix[pivot, pivot] > 1e-5:
+            matrix = sweep(matrix, pivot)
+            chosen.append(pivot)
     y = features.value[target]
-    return Local(np.zeros(0, np.int64), np.array(forced, np.int64), float(max(matrix[y, y], TINY)), 0.0, matrix)
+    return Local(np.array(chosen, np.int64), np.array(forced, np.int64), float(max(matrix[y, y], TINY)), 0.0, matrix)
 
 
 def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: FloatArray | float, most: int) -> Local:
@@ -172,12 +177,17 @@ def gains(matrix: FloatArray, target: int, rows: float, only: IntArray | None = 
     return -rows * np.log1p(-np.clip(r2, 0.0, 1.0 - 1e-9))
 
 
+def removal_gain(matrix: FloatArray, picked: IntArray, target: int, rows: float) -> FloatArray:
+    """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in."""
+    return np.asarray(rows * np.log1p(matrix[picked, target] ** 2 / (-matrix[picked, picked] * max(matrix[target, target], TINY))))
+
+
 def _drop(matrix: FloatArray, chosen: list[int], target: int, rows: float, cost: FloatArray) -> tuple[FloatArray, list[int], list[int]]:
     """Remove chosen features while the weakest is worth less than its penalty."""
     dropped: list[int] = []
     while chosen:
         index = np.array(chosen)
-        loss = rows * np.log1p(matrix[index, target] ** 2 / (-matrix[index, index] * max(matrix[target, target], TINY)))
+        loss = removal_gain(matrix, index, target, rows)
         weakest = int(np.argmin(loss - cost[index]))
         if loss[weakest] >= cost[index[weakest]]:
             break

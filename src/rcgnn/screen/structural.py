@@ -10,12 +10,14 @@ from itertools import combinations
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.prior import Prior, known_to
 from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
 from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns, moments, rows_of
 from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
+from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.score import Evidence, evidence, log_p_values
 from rcgnn.screen.search import Local, extended_bic, grow, start
@@ -48,6 +50,8 @@ class Screened:
         offers: what each target was offered.
         gamma: weight of the extended part of the penalty.
         drivers: hidden drivers; None where same-step links explain the table better, or nothing needs explaining.
+        prior: what was known beforehand, or None.
+        picks: the lag at which each required link entered.
     """
 
     score: FloatArray
@@ -63,6 +67,8 @@ class Screened:
     offers: list[Offer]
     gamma: float
     drivers: Drivers | None = None
+    prior: Prior | None = None
+    picks: Picks = ()
 
     @property
     def basis(self) -> str:
@@ -86,7 +92,7 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
 
     Args:
         sample: draws, readings that count, segments, longest lag.
-        config: settings of the screen.
+        config: settings of the screen; an `Informed` one brings prior knowledge along.
         bases: the basis of each sensor, where it has been decided before; None: by the evidence.
         rng: for the paths of hidden drivers; None: nobody looks for any.
     """
@@ -130,10 +136,10 @@ def _offered(
     key = (np.packbits(mine).tobytes(), linear)
     if key not in known:
         known[key] = moments(tables, mine, offer)
-    features = known[key]
+    features = hide(known[key], target, known_to(config))
     if not linear:
         offer = Offer(_pairs(features, target, _penalty(features, features.rows, config.gamma)))
-        features = moments(tables, mine, offer)
+        features = hide(moments(tables, mine, offer), target, known_to(config))
     rows = float(max(features.rows, 2))
     price = _penalty(features, rows, config.gamma)
     model = grow(start(features, target), int(features.value[target]), features.lag > 0, rows=rows, penalty=price, most=config.max_features)
@@ -152,15 +158,26 @@ def _shared_price(tables: Tables, rows: float, gamma: float) -> float:
 
 def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: ScreenConfig) -> Screened:
     own, offers = [one.features for one in won], [one.offer for one in won]
-    models = _models(own, config, [len(f.lag) for f in own])
+    prior, sizes = known_to(config), [len(f.lag) for f in own]
+    models = _models(own, config, sizes)
+    prices = [models.penalty(j) for j in range(len(own))]
+    if picks := pick(own, models.rows, prior, prices):
+        own = insist(own, picks)
+        models = _models(own, config, sizes)
     same_rows = bool((keep == keep[:, :1]).all())
-    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, offers, models, config)
+    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, offers, models, config, picks)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
-    found = evidence(own, ordered, models.rows, [models.penalty(j) for j in range(len(own))], tables.max_lag)
+    found = evidence(own, ordered, models.rows, prices, tables.max_lag)
     tests = max(len(f.lag) for f in own)
     bases = tuple(one.basis for one in won)
-    score = blend_dense(scores(found), dense_evidence(own, models.rows), ordered.locals, own)
-    return Screened(score, log_p_values(found), found, ordered, bases, {}, tests, own, tables, keep, offers, config.gamma)
+    permitted = None if prior is None else prior.permitted
+    score = _permitted(blend_dense(scores(found), dense_evidence(own, models.rows), ordered.locals, own), permitted)
+    log_p = log_p_values(found, permitted)
+    return Screened(score, log_p, found, ordered, bases, {}, tests, own, tables, keep, offers, config.gamma, prior=prior, picks=picks)
+
+
+def _permitted(score: FloatArray, permitted: BoolArray | None) -> FloatArray:
+    return score if permitted is None else score * permitted
 
 
 def _disputed(found: Screened, other: Screened) -> BoolArray:
@@ -213,21 +230,25 @@ def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> S
     """The screen again, without same-step links, every sensor's model given the drivers."""
     tables = _repeated(found.tables)
     offers = [replace(offer, hidden=drivers.paths) for offer in found.offers]
-    own = [moments(tables, found.keep[:, j], offer) for j, offer in enumerate(offers)]
-    models = _models(own, config, [len(f.lag) for f in own])
-    penalties = [models.penalty(j) for j in range(len(own))]
-    dense = dense_choice(own, models.rows, penalties, tables.max_lag)
+    own = [hide(moments(tables, found.keep[:, j], offer), j, found.prior) for j, offer in enumerate(offers)]
+    sizes = [len(f.lag) for f in own]
+    unforced = _models(own, config, sizes)
+    penalties = [unforced.penalty(j) for j in range(len(own))]
+    own = insist(own, found.picks)
+    models = _models(own, config, sizes)
+    dense = None if found.picks else dense_choice(own, models.rows, penalties, tables.max_lag)
     if dense is None:
         ordered = search(models, instantaneous=False)
         judged = evidence(own, ordered, models.rows, penalties, tables.max_lag)
     else:
         judged, locals_ = dense
         ordered = Ordered((frozenset(),) * len(own), locals_, np.zeros((len(own),) * 2))
+    permitted = None if found.prior is None else found.prior.permitted
     score = blend_dense(scores(judged), dense_evidence(own, models.rows), ordered.locals, own)
     return replace(
         found,
-        score=score,
-        log_p=log_p_values(judged),
+        score=_permitted(score, permitted),
+        log_p=log_p_values(judged, permitted),
         evidence=judged,
         ordered=ordered,
         features=own,
@@ -240,10 +261,18 @@ def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> S
 def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> Scores:
     """Models of every sensor; `competing` features pay the multiplicity, however few of them are at hand."""
     rows = np.array([float(max(f.rows, 2)) for f in own])
-    return Scores(own, rows, lambda j: _penalty(own[j], rows[j], config.gamma, competing[j]), config.max_features)
+
+    def price(j: int) -> FloatArray:
+        cost = _penalty(own[j], rows[j], config.gamma, competing[j])
+        cost[own[j].required] = 0.0
+        return cost
+
+    return Scores(own, rows, price, config.max_features)
 
 
-def _joint(tables: Tables, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig) -> Callable[[int, int], Scores]:
+def _joint(
+    tables: Tables, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig, picks: Picks
+) -> Callable[[int, int], Scores]:
     """(i, j) -> models of both on the rows in which both were read, each from the features that any of its models has used."""
     always = linear_columns(tables)
     now = np.arange(tables.sensors * tables.width)
@@ -258,8 +287,8 @@ def _joint(tables: Tables, keep: BoolArray, offers: list[Offer], scores: Scores,
             same_step = now[np.isin(now % tables.sensors, (i, j))]
             if offers[t].columns is None:
                 columns = np.append(columns, same_step)
-            mine[t] = moments(tables, both, replace(offers[t], columns=np.unique(columns)))
-        return _models(mine, config, [len(f.lag) for f in scores.features])
+            mine[t] = hide(moments(tables, both, replace(offers[t], columns=np.unique(columns))), t, known_to(config))
+        return _models(insist(mine, picks), config, [len(f.lag) for f in scores.features])
 
     return models
 
@@ -304,13 +333,14 @@ def _positive(surplus: FloatArray) -> FloatArray:
     return np.where(surplus > 0, 1.0 + np.maximum(surplus, 0.0), np.exp(np.clip(surplus, -700.0, 0.0)))
 
 
-def sparse_support(moment: FloatArray, observed: FloatArray) -> BoolArray:
+def sparse_support(moment: FloatArray, observed: FloatArray, prior: Prior | None = None) -> BoolArray:
     """[N, N L] coefficients of a sparse linear autoregression: the strict search (gamma = 2) that EM uses between passes."""
     sensors = len(observed)
     lags = len(moment) // sensors - 1
-    features = feature_room.from_moment(moment, sensors, int(observed.max()))
+    everything = feature_room.from_moment(moment, sensors, int(observed.max()))
     keep = np.zeros((sensors, sensors * lags), bool)
     for j in range(sensors):
+        features = hide(everything, j, prior)
         base = start(features, j)
         cost = _penalty(features, observed[j], 2.0)
         grown = grow(base, j, features.lag > 0, rows=float(max(observed[j], 2.0)), penalty=cost, most=MOST_SOURCES * lags)
