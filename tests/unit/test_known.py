@@ -14,6 +14,8 @@ from rcgnn.errors import ConfigError
 from rcgnn.graph import LINK, NONE, UNDECIDED
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.prior import Informed, Prior
+from rcgnn.screen.dense import dense_evidence
+from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.score import log_p_values
 from rcgnn.screen.structural import Screened, screen, sparse_support
@@ -58,7 +60,7 @@ def screened(x: np.ndarray, max_lag: int = 2, keep: np.ndarray | None = None, ba
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     known = Prior.of(PriorConfig(**prior), NAMES, max_lag)
     rows = np.ones(x.shape, bool) if keep is None else keep
-    return screen(z[None], rows, [slice(0, len(x))], max_lag=max_lag, config=Informed.of(ScreenConfig(basis=basis), known))
+    return screen(Sample(z[None], rows, [slice(0, len(x))], max_lag), Informed.of(ScreenConfig(basis=basis), known))
 
 
 def test_the_free_fit_finds_the_links():
@@ -83,11 +85,13 @@ def test_a_strong_forbidden_link_is_told_about():
 
 
 def test_forbidding_what_is_not_there_changes_nothing_else():
-    graph = fit(table(), forbid=["d -> *", "c -> a", "c -> d"]).graph
+    done = fit(table(), forbid=["d -> *", "c -> a", "c -> d"])
+    graph = done.graph
     assert graph.links() == free().graph.links()
     untouched = [(1, A, B), (2, B, C), (1, A, C), (2, A, D)]
     for key in untouched:
-        assert graph.score[key] == pytest.approx(free().graph.score[key], rel=1e-9)
+        assert done.screened.evidence.profile[key] == pytest.approx(free().screened.evidence.profile[key], rel=1e-9)
+        assert graph.score[key] == pytest.approx(free().graph.score[key], rel=0.05)  # the dense model has fewer sensors
     assert not graph.score[:, D, :3].any()
 
 
@@ -185,12 +189,9 @@ def test_nothing_is_required_of_shifted_copies():
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     prior = Prior.of(PriorConfig(require=["d -> a", "c -> a"], forbid=["a -> b"]), NAMES, 2)
     found = largest_by_chance(
-        z[None],
-        np.ones(x.shape, bool),
-        [slice(0, len(x))],
-        max_lag=2,
-        config=Informed.of(ScreenConfig(basis="linear"), prior),
-        rngs=[np.random.default_rng(0)],
+        Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 2),
+        Informed.of(ScreenConfig(basis="linear"), prior),
+        [np.random.default_rng(0)],
     )
     assert found.pairs == 0
 
@@ -206,6 +207,40 @@ def test_what_is_forbidden_does_not_set_the_scale_of_the_p_values():
 def test_of_two_statements_about_a_link_the_narrow_one_meets_the_wide_one():
     done = screened(table(), require=["a -> c", "a -> c @ 1"])
     assert done.picks == ((1, A, C), (1, A, C))
+
+
+def common_cause(seed: int = 0, rows: int = 900) -> np.ndarray:
+    """Something never measured acts on all four within the step; a drives b after one step, d hardly drives c."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, 4)) + 1.5 * rng.standard_normal((rows, 1))
+    for t in range(1, rows):
+        x[t] += 0.4 * x[t - 1]
+        x[t, B] += 0.8 * x[t - 1, A]
+    return x
+
+
+@pytest.mark.parametrize("require", ["d -> c @ 1", "d -> c @ 0"])
+def test_with_hidden_drivers_a_required_link_keeps_its_place_in_the_model(require):
+    done = fit(common_cause(), "screen.hidden=on", require=[require], forbid=["a -> c", "b -> a"])
+    lag = int(require[-1])
+    assert done.screened.drivers is not None
+    assert done.screened.picks == ((lag, D, C),)
+    own, local = done.screened.features[C], done.screened.ordered.locals[C]
+    assert own.plain(D, lag) in local.chosen
+    assert done.graph.verdict[lag, D, C] == LINK
+    assert done.graph.reasons[lag, D, C] == REQUIRED
+    assert not done.graph.score[:, A, C].any()
+    assert [key for key in done.graph.links() if key[0] == 0] == [(0, D, C)] * (lag == 0)
+
+
+def test_what_is_forbidden_takes_no_place_in_the_dense_model():
+    x = table()
+    known = screened(x, basis="linear", lags=["a -> b @ 1"], forbid=["d -> b"])
+    every = screened(x, basis="linear")
+    dense, plain = (dense_evidence(one.features, np.full(4, 698.0)) for one in (known, every))
+    assert dense[A, B] > plain[A, B]  # one coefficient to pay for in place of two
+    assert dense[D, B] == 0.0
+    np.testing.assert_allclose(dense[:, [A, C, D]], plain[:, [A, C, D]], rtol=1e-12)
 
 
 def test_known_lags_are_obeyed_and_nothing_is_required():

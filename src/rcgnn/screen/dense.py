@@ -115,8 +115,10 @@ def dense_evidence(features: list[Features], rows: FloatArray) -> FloatArray:
 
 
 def _columns(own: Features, rows: float) -> IntArray:
-    """Lagged features of one sensor each, as many as the rows carry, and the hidden drivers."""
+    """Lagged features of one sensor each, as many as the rows carry, and the hidden drivers; nothing that is forbidden."""
     single = (own.owner[:, 0] == own.owner[:, 1]) & ((own.lag > 0) | (own.owner[:, 0] == HIDDEN))
+    if own.whole is not None:
+        single &= np.diag(own.gram) > COLLINEAR
     every = np.flatnonzero(single)
     if rows >= ROWS_PER_FEATURE * every.size:
         return every

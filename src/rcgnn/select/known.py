@@ -11,8 +11,8 @@ from rcgnn.graph import LINK, NONE, Key
 from rcgnn.health import Finding
 from rcgnn.prior import Prior
 from rcgnn.screen.features import Features
-from rcgnn.screen.search import Local, gains, sweep
-from rcgnn.screen.structural import Screened, extended_bic
+from rcgnn.screen.search import Local, extended_bic, gains, sweep
+from rcgnn.screen.structural import Screened
 from rcgnn.series import FloatArray, IntArray
 
 REQUIRED = "required by prior knowledge"
