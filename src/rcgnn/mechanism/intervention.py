@@ -1,0 +1,219 @@
+"""What the learned system does when a sensor is held at a value: do(x_i = v) from the next step on (Pearl 2009, def. 3.2.1).
+
+The held sensor's own equation is cut out; everybody else follows theirs. Two expected paths leave the same state, one with and one
+without the held values. Intervals: every resample runs the coefficients of one bootstrap sample of blocks. The interval of the
+difference is that of the expected paths, the uncertainty of the coefficients; the interval of the path adds shocks, rows of
+residuals drawn with replacement: where a reading will be (its measurement noise, if any, comes on top).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rcgnn.errors import InputError
+from rcgnn.mechanism.equations import FAR, Mechanism
+from rcgnn.mechanism.forecast import states
+from rcgnn.series import FloatArray, Series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST = 10_000
+COVERED = (0.025, 0.975)
+GROWING = 1.0
+NAMED = 8
+"""Sensors that a note names at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """Two futures of the learned system, [H, n] in sensor units; row 0 is the first step after the start.
+
+    Attributes:
+        names: n sensors.
+        held: value of each held sensor.
+        path: with the held values.
+        path_low: lower end of its 95 % interval: shocks and coefficients.
+        path_high: upper end.
+        base: without them.
+        difference: path - base.
+        difference_low: lower end of its 95 % interval: coefficients alone.
+        difference_high: upper end.
+        notes: what to know before believing it, one sentence each.
+    """
+
+    names: tuple[str, ...]
+    held: Mapping[str, float]
+    path: FloatArray
+    path_low: FloatArray
+    path_high: FloatArray
+    base: FloatArray
+    difference: FloatArray
+    difference_low: FloatArray
+    difference_high: FloatArray
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Columns step (from 1), sensor, path, path_low, path_high, base, difference, difference_low, difference_high."""
+        import pandas as pd
+
+        steps, n = self.path.shape
+        parts = ("path", "path_low", "path_high", "base", "difference", "difference_low", "difference_high")
+        where = {"step": np.repeat(np.arange(1, steps + 1), n), "sensor": np.tile(np.array(self.names, object), steps)}
+        return pd.DataFrame(where | {part: getattr(self, part).ravel() for part in parts})
+
+
+def intervene(
+    mechanism: Mechanism, hold: Mapping[str, float], horizon: int, *, start: Series | None = None, rng: np.random.Generator
+) -> Intervention:
+    """The path of every sensor while some are held, beside the path without.
+
+    Args:
+        mechanism: the equations.
+        hold: value in sensor units of each held sensor.
+        horizon: H, steps.
+        start: readings whose last K rows are the start; None: the last rows of the table of the fit.
+        rng: for coefficients and shocks.
+
+    Raises:
+        InputError: nothing is held, an unknown sensor, a value that is no finite number, a horizon outside 1..10,000, or a start
+            without one of the sensors.
+
+    Example:
+        >>> from rcgnn import RCGNN
+        >>> from rcgnn.synth import simulate
+        >>> model = RCGNN(max_lag=1, select__refine="off").fit(simulate("linear", seed=0, rows=400, sensors=3).series)
+        >>> intervene(model.mechanism_, {"x0": 1.0}, 5, rng=np.random.default_rng(0)).path.shape
+        (5, 3)
+    """
+    values = checked(mechanism, hold, horizon)
+    past, level = _start(mechanism, start)
+    at = mechanism.to_z(_wide(mechanism, values), level)
+    held = {j: float(at[j]) for j in values}
+    quiet = np.zeros((horizon, mechanism.size))
+    base, path = _run(mechanism, past, quiet, {}), _run(mechanism, past, quiet, held)
+    low, high, swing = _intervals(mechanism, past, horizon, held, rng)
+    units = mechanism.sensors.unit
+    found = Intervention(
+        tuple(str(name) for name in mechanism.sensors.names),
+        {str(mechanism.sensors.names[j]): value for j, value in values.items()},
+        mechanism.to_units(path, level),
+        mechanism.to_units(low, level),
+        mechanism.to_units(high, level),
+        mechanism.to_units(base, level),
+        (path - base) * units,
+        swing[0] * units,
+        swing[1] * units,
+        (),
+    )
+    return replace(found, notes=_notes(mechanism, found, values))
+
+
+def checked(mechanism: Mechanism, hold: Mapping[str, float], horizon: int) -> dict[int, float]:
+    """The held values by place, once everything given makes sense.
+
+    Raises:
+        InputError: as in `intervene`.
+    """
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= LONGEST:
+        raise InputError(f"intervene: horizon must be a whole number of steps from 1 to {LONGEST}, got {horizon!r}.")
+    if not isinstance(hold, Mapping) or not hold:
+        raise InputError(f"intervene: name at least one sensor and the value to hold it at, for example pump=3.0; got {hold!r}.")
+    values = {}
+    for name, value in hold.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise InputError(f"intervene: {name} must be held at a finite number in its own unit, got {value!r}.")
+        values[mechanism.sensors.index(str(name), "intervene")] = number
+    return values
+
+
+def _wide(mechanism: Mechanism, values: Mapping[int, float]) -> FloatArray:
+    wide = np.array(mechanism.sensors.offset)
+    for j, value in values.items():
+        wide[j] = value
+    return wide
+
+
+def _start(mechanism: Mechanism, start: Series | None) -> tuple[FloatArray, FloatArray]:
+    """([K, n] z, [n] level) of the rows before the first step; a start of fewer rows repeats its first."""
+    if start is None:
+        return mechanism.state, mechanism.sensors.level
+    table = mechanism.sensors.pick(start)
+    z, level = states(mechanism, table.rows(table.segments()[-1]))
+    short = max(mechanism.max_lag - len(z), 0)
+    return np.concatenate([np.repeat(z[:1], short, axis=0), z])[-mechanism.max_lag :], level[-1]
+
+
+def _run(mechanism: Mechanism, past: FloatArray, shocks: FloatArray, held: Mapping[int, float]) -> FloatArray:
+    """[H, n] z after the past [K, n], with shocks [H, n]."""
+    past, path = past[None], []
+    for shock in shocks:
+        now = np.clip(mechanism.step(past, mechanism.intercept + shock, held=held), -FAR, FAR)
+        past = np.concatenate([past[:, 1:], now[:, None]], axis=1)
+        path.append(now[0])
+    return np.array(path)
+
+
+def _intervals(
+    mechanism: Mechanism, past: FloatArray, horizon: int, held: Mapping[int, float], rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Path low and high [H, n], and difference [2, H, n], in z, one run of both paths a resample."""
+    residual = mechanism.residual if len(mechanism.residual) else np.zeros((1, mechanism.size))
+    quiet = np.zeros((horizon, mechanism.size))
+    paths, differences = [], []
+    for b, c in zip(mechanism.resampled, mechanism.resampled_intercept, strict=True):
+        one = replace(mechanism, coefficient=b, intercept=c)
+        shocks = residual[rng.integers(0, len(residual), horizon)]
+        paths.append(_run(one, past, shocks, held))
+        differences.append(_run(one, past, quiet, held) - _run(one, past, quiet, {}))
+    low, high = np.quantile(paths, COVERED, axis=0)
+    return low, high, np.quantile(differences, COVERED, axis=0)
+
+
+def _notes(mechanism: Mechanism, found: Intervention, values: Mapping[int, float]) -> tuple[str, ...]:
+    s, notes = mechanism.sensors, []
+    for j, value in values.items():
+        if not s.lowest[j] <= value <= s.highest[j]:
+            notes.append(
+                f"{s.names[j]} = {value:g} lies outside its readings, {s.lowest[j]:g} to {s.highest[j]:g}: what follows is extrapolation."
+            )
+    reached = reach(mechanism, list(values))
+    outside = np.any((found.path < s.lowest) | (found.path > s.highest), axis=0, keepdims=True)[0]
+    away = [str(s.names[j]) for j in reached if outside[j]]
+    if away:
+        notes.append(f"The path leaves the range of the readings of {_some(away)}: there the equations were never checked.")
+    for j in values:
+        name = s.names[j]
+        if not any(j != other for other in reach(mechanism, [j])):
+            notes.append(f"No decided link leaves {name}; holding it moves nothing else.")
+        if s.undecided[j]:
+            notes.append(f"Undecided links are not used: {name} may or may not drive {s.undecided[j]} more sensors.")
+    curved = [str(s.names[j]) for j in reached if s.curved[j]]
+    if curved:
+        notes.append(f"The response of {_some(curved)} is curved; the path follows its best straight line.")
+    growth = mechanism.growth()
+    if growth >= GROWING:
+        notes.append(f"The learned system does not settle (growth {growth:.3f} a step); long horizons mean little.")
+    return tuple(notes)
+
+
+def reach(mechanism: Mechanism, sources: list[int]) -> list[int]:
+    """Sensors that a chain of links leads to from the sources, themselves left out."""
+    links = {(int(i), int(j)) for _, i, j in mechanism.terms if i != j}
+    found, new = set(sources), set(sources)
+    while new:
+        new = {j for i, j in links if i in new} - found
+        found |= new
+    return sorted(found - set(sources))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
