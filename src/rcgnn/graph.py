@@ -37,7 +37,7 @@ class Effect:
     Attributes:
         low: lower end of the interval of the graph's `strength`, sd of the effect for one sd of the cause.
         high: upper end.
-        in_units: the same slope in sensor units: units of the effect for one unit of the cause; None where it overflows.
+        in_units: the same slope in sensor units: units of the effect for one unit of the cause.
         in_units_low: lower end of its interval.
         in_units_high: upper end.
         swing: standard deviation of the movement that the cause makes, curves included, in sd of the effect. Equal to the size
@@ -49,14 +49,13 @@ class Effect:
 
     low: float
     high: float
-    in_units: float | None
-    in_units_low: float | None
-    in_units_high: float | None
+    in_units: float
+    in_units_low: float
+    in_units_high: float
     swing: float
 
     def __post_init__(self) -> None:
-        numbers = [x for x in (self.low, self.high, self.in_units, self.in_units_low, self.in_units_high, self.swing) if x is not None]
-        if not np.isfinite(numbers).all() or self.low > self.high:
+        if not np.isfinite(astuple(self)).all() or self.low > self.high:
             raise InputError(f"graph: an effect must hold finite numbers and low <= high, got {self}.")
 
 

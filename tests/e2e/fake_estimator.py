@@ -51,7 +51,7 @@ def fit_series(series, config, *, progress, on_record=None):
     findings = [Finding(code="INPUT", severity="info", message=f"{name} was read.", sensor=name) for name in series.names * 3]
     findings.append(Finding(code="SPIKE", severity="act", message="One batch was skipped.", remedy="Nothing to do."))
     return SimpleNamespace(
-        graph=graph, findings=findings, records=[], quality=None, summary={"seconds": {"screen": 0.1}}, state={}, scaler={}
+        graph=graph, findings=findings, records=[], quality=None, summary={"seconds": {"screen": 0.1}}, state={}, scaler={}, equations={}
     )
 
 

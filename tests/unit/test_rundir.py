@@ -46,6 +46,7 @@ class Answer:
     )
     state: dict[str, np.ndarray] = field(default_factory=lambda: {"z.w": np.eye(3, dtype=np.float32).T, "a.b": np.zeros((), np.int64)})
     scaler: dict[str, Any] = field(default_factory=lambda: {"centre": np.array([1.0, np.inf])})
+    equations: dict[str, np.ndarray] = field(default_factory=lambda: {"names": np.array(["a", "Öl"]), "b": np.arange(3.0)})
 
 
 def series() -> Series:

@@ -27,7 +27,7 @@ def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
 
     Returns:
         A graph with `strength` of links and own memory from the equations, and with `effects`. A link into a sensor with too
-        few rows for an interval keeps its strength and has no effect.
+        few rows for an interval keeps its strength and has no effect; so does one whose slope in units is beyond any number.
     """
     place = [graph.names.index(str(name)) for name in mechanism.sensors.names]
     spread, unit = mechanism.sensors.spread, mechanism.sensors.unit
@@ -39,8 +39,11 @@ def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
             continue
         b, margin = float(mechanism.coefficient[p]), float(half[p])
         ratio = float(spread[i] / spread[j])
-        if i != j:
-            middle, low, high = _in_units(unit[j] / unit[i], (b, b - margin, b + margin))
+        slope = b + margin * np.array([0.0, -1.0, 1.0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            in_units = slope * (unit[j] / unit[i])
+        if i != j and np.isfinite(in_units).all():
+            middle, low, high = in_units.tolist()
             effects[key] = Effect((b - margin) * ratio, (b + margin) * ratio, middle, low, high, abs(float(graph.strength[key])))
         strength[key] = b * ratio
     return replace(graph, strength=strength, effects=effects)
@@ -60,9 +63,3 @@ def margins(mechanism: Mechanism) -> np.ndarray:
     degrees = mechanism.degrees[mechanism.terms[:, 2]]
     factor = np.where(degrees > 0, student.ppf(0.975, np.maximum(degrees, 1)), 0.0)
     return np.asarray(factor * mechanism.resampled.std(axis=0, ddof=1))
-
-
-def _in_units(factor: np.float64, numbers: tuple[float, float, float]) -> tuple[float | None, float | None, float | None]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        a, b, c = (float(factor * x) for x in numbers)
-    return (a, b, c) if np.isfinite([a, b, c]).all() else (None, None, None)
