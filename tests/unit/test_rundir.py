@@ -153,7 +153,7 @@ def test_any_names_come_back(tmp_path, names):
     assert run.graph().names == tuple(names)
     with (run.path / "edges.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    expected = [{column: str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
+    expected = [{column: "" if row[column] is None else str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
     assert rows == expected
 
 

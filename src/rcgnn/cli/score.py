@@ -38,7 +38,8 @@ def score(
     import json
 
     from rcgnn.cli.console import console
-    from rcgnn.cli.tables import cell, print_table
+    from rcgnn.cli.tables import print_table
+    from rcgnn.cli.values import cell
     from rcgnn.evaluate.comparison import OUTCOMES, compare
     from rcgnn.evaluate.metrics import score as score_targets
     from rcgnn.evaluate.truth import read_truth

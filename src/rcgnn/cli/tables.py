@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from rcgnn.cli.console import safe
-from rcgnn.errors import InputError
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, Severity
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SHOWN_FINDINGS = 10
 WORST_FIRST = tuple(reversed(get_args(Severity)))
@@ -44,10 +40,10 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
 def print_links(to: Console, links: Sequence[Mapping[str, Any]]) -> None:
     """One line a link; interval and sensor units only where a link has them."""
     measured = any(row["low"] is not None for row in links)
-    columns = ("cause", "effect", "lag", "strength", *(("95 %", "in units") if measured else ()), "confidence")
+    columns = ("cause", "effect", "lag", "strength", *(("95 %", "in units", "swing") if measured else ()), "confidence")
     lines = []
     for r in links:
-        more = ("-", "-") if r["low"] is None else (f"{r['low']:+.3f} .. {r['high']:+.3f}", f"{r['in_units']:.4g}")
+        more = ("-",) * 3 if r["low"] is None else (f"{r['low']:+.3f} .. {r['high']:+.3f}", f"{r['in_units']:.4g}", f"{r['swing']:.3f}")
         middle = more if measured else ()
         lines.append((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", *middle, f"{r['confidence']:.2f}"))
     print_table(to, columns, lines, text_columns=2)
@@ -90,50 +86,3 @@ def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[obj
     if not to.is_terminal:
         to.print()
     to.print(table)
-
-
-def cell(value: float | None) -> str:
-    """A number with three digits, a count, or a dash where there is none."""
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
-
-
-def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A frame as CSV, the whole file or none of it; its folder is made.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(draft, index=False, lineterminator="\n")
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from error
-
-
-def pairs_of(settings: Sequence[str]) -> dict[str, float]:
-    """`SENSOR=VALUE` texts as numbers by name; the last `=` separates.
-
-    Raises:
-        InputError: not of that form, a value that is no number, or a sensor named twice.
-
-    Example:
-        >>> pairs_of(["pump=3.0", "a=b=1e2"])
-        {'pump': 3.0, 'a=b': 100.0}
-    """
-    found: dict[str, float] = {}
-    for setting in settings:
-        name, equals, text = setting.rpartition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise InputError(f"--set {setting}: expected SENSOR=VALUE with a number, for example --set pump=3.0.")
-        if name in found:
-            raise InputError(f"--set {setting}: {name!r} is set twice; give one value.")
-        found[name] = value
-    return found

@@ -29,7 +29,7 @@ def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
         A graph with `strength` of links and own memory from the equations, and with `effects`. A link into a sensor with too
         few rows for an interval keeps its strength and has no effect; so does one whose slope in units is beyond any number.
     """
-    place = [graph.names.index(str(name)) for name in mechanism.sensors.names]
+    place = [graph.names.index(name) for name in mechanism.sensors.names]
     spread, unit = mechanism.sensors.spread, mechanism.sensors.unit
     strength, effects = np.array(graph.strength), dict[Key, Effect]()
     half = margins(mechanism)

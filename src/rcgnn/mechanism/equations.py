@@ -32,7 +32,7 @@ class Sensors:
     """The n sensors that take part, and their units.
 
     Attributes:
-        names: [n] text.
+        names: n of them.
         offset: [n] middle of each sensor, in sensor units.
         unit: [n] > 0, sensor units of one unit of z.
         level: [n] drift removed at the last row, in sensor units; 0 where none was.
@@ -42,10 +42,10 @@ class Sensors:
         spread: [n] standard deviation of the signal, in units of z.
         curved: [n] the screen preferred a curved equation for this sensor; here it is linear.
         undecided: [n] how many sensors this one may or may not drive.
-        left_out: [q, 2] text: sensors of the table that do not take part, and why.
+        left_out: sensors of the table that do not take part, and why.
     """
 
-    names: NDArray[np.str_]
+    names: tuple[str, ...]
     offset: FloatArray
     unit: FloatArray
     level: FloatArray
@@ -55,7 +55,7 @@ class Sensors:
     spread: FloatArray
     curved: BoolArray
     undecided: IntArray
-    left_out: NDArray[np.str_]
+    left_out: Mapping[str, str]
 
     def index(self, name: str, where: str) -> int:
         """Place of a sensor.
@@ -63,13 +63,11 @@ class Sensors:
         Raises:
             InputError: there is no such sensor, or it took no part; `where` begins the sentence.
         """
-        known = [str(one) for one in self.names]
-        if name in known:
-            return known.index(name)
-        for left, why in self.left_out:
-            if name == left:
-                raise InputError(f"{where}: sensor {name!r} took no part in the fit ({why}); choose another one.")
-        raise InputError(f"{where}: there is no sensor {name!r}.{did_you_mean(name, known)}")
+        if name in self.names:
+            return self.names.index(name)
+        if name in self.left_out:
+            raise InputError(f"{where}: sensor {name!r} took no part in the fit ({self.left_out[name]}); choose another one.")
+        raise InputError(f"{where}: there is no sensor {name!r}.{did_you_mean(name, self.names)}")
 
     def pick(self, series: Series) -> Series:
         """These sensors of a table, in this order; other columns are passed over.
@@ -79,9 +77,9 @@ class Sensors:
         """
         for name in self.names:
             if name not in series.names:
-                near = did_you_mean(str(name), series.names)
-                raise InputError(f"{series.source}: there is no column {str(name)!r}, which the fit was made on.{near}")
-        return series.sensors([series.names.index(str(name)) for name in self.names])
+                near = did_you_mean(name, series.names)
+                raise InputError(f"{series.source}: there is no column {name!r}, which the fit was made on.{near}")
+        return series.sensors([series.names.index(name) for name in self.names])
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +206,10 @@ class Mechanism:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays by name; `from_arrays` gives the mechanism back exactly."""
-        parts = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "sensors"}
-        return {f"sensor_{f.name}": np.asarray(getattr(self.sensors, f.name)) for f in fields(Sensors)} | parts
+        own = {f"sensor_{f.name}": np.asarray(getattr(self.sensors, f.name)) for f in fields(Sensors) if f.name != "left_out"}
+        left_out = np.array(list(self.sensors.left_out.items()), np.str_).reshape(-1, 2)
+        rest = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "sensors"}
+        return {**own, "sensor_left_out": left_out, **rest}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Mechanism:
@@ -219,7 +219,8 @@ class Mechanism:
             InputError: an array is missing, or has another shape.
         """
         try:
-            sensors = Sensors(**{f.name: arrays[f"sensor_{f.name}"] for f in fields(Sensors)})
+            own: dict[str, Any] = {f.name: arrays[f"sensor_{f.name}"] for f in fields(Sensors)}
+            sensors = Sensors(**own | {"names": tuple(own["names"].tolist()), "left_out": dict(own["left_out"].tolist())})
             rest = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("sensors", "clean")}
             made = cls(sensors, **rest, clean=bool(arrays["clean"]))
         except KeyError as error:

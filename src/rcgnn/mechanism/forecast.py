@@ -123,9 +123,9 @@ def ahead(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
 def states(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
     """(z [T, n] without gaps, level [T, n] in sensor units) of a table with the sensors of the fit, in their order."""
     s = mechanism.sensors
-    level = np.zeros(table.shape)
-    level[:, s.drifts] = trailing_level(table, s.level)[:, s.drifts]
-    z = mechanism.to_z(table.values, level)
+    z = mechanism.to_z(table.values, np.where(s.drifts, s.level, 0.0))
+    drift = np.where(s.drifts, trailing_mean(z, table), 0.0)
+    z, level = z - drift, mechanism.to_units(drift, np.where(s.drifts, s.level, 0.0)) - s.offset
     for part in table.segments():
         for t in part.start + np.flatnonzero(np.isnan(z[part]).any(axis=1)):
             gaps = np.isnan(z[t])
@@ -136,16 +136,17 @@ def states(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]
     return z, level
 
 
-def trailing_level(table: Series, start: FloatArray) -> FloatArray:
-    """[T, n] mean of the readings among the last `TREND_WINDOW` rows of the same segment; `start` where there are none."""
-    level = np.empty(table.shape)
+def trailing_mean(z: FloatArray, table: Series) -> FloatArray:
+    """[T, n] mean of what is known of z [T, n] in the last `TREND_WINDOW` rows of the same segment; 0 where nothing is."""
+    mean = np.zeros(z.shape)
     for part in table.segments():
-        seen, values = table.mask[part], np.where(table.mask[part], table.values[part] - start, 0.0)
-        count, total = (np.concatenate([np.zeros((1, table.shape[1])), np.cumsum(a, axis=0)]) for a in (seen, values))
+        seen = np.isfinite(z[part])
+        known = np.where(seen, z[part], 0.0)
+        count, total = (np.concatenate([np.zeros((1, z.shape[1])), np.cumsum(a, axis=0)]) for a in (seen, known))
         end = np.arange(1, len(seen) + 1)
         begin = np.maximum(end - TREND_WINDOW, 0)
-        level[part] = start + (total[end] - total[begin]) / np.maximum(count[end] - count[begin], 1.0)
-    return level
+        mean[part] = (total[end] - total[begin]) / np.maximum(count[end] - count[begin], 1.0)
+    return mean
 
 
 def _score(name: str, done: Forecast, j: int) -> Score:
@@ -159,8 +160,8 @@ def _score(name: str, done: Forecast, j: int) -> Score:
 def _r2(x: FloatArray, guess: FloatArray, rows: BoolArray) -> float | None:
     if rows.sum() < 2:
         return None
-    unit = float(np.ptp(x[rows]))
-    if not unit > 0:
-        return None
-    moved, missed = (x[rows] - x[rows].mean()) / unit, (x[rows] - guess[rows]) / unit
-    return float(1.0 - (missed @ missed) / (moved @ moved))
+    unit = float(np.abs(x[rows]).max()) or 1.0
+    seen, missed = x[rows] / unit, x[rows] / unit - guess[rows] / unit
+    moved = seen - seen.mean()
+    spread = float(moved @ moved)
+    return float(1.0 - (missed @ missed) / spread) if np.ptp(seen) > 0 and spread > 0 else None

@@ -97,17 +97,17 @@ def intervene(
     quiet = np.zeros((horizon, mechanism.size))
     base, path = _run(mechanism, past, quiet, {}), _run(mechanism, past, quiet, held)
     low, high, swing = _intervals(mechanism, past, horizon, held, rng)
-    units = mechanism.sensors.unit
+    nothing = -mechanism.sensors.offset
     found = Intervention(
-        tuple(str(name) for name in mechanism.sensors.names),
-        {str(mechanism.sensors.names[j]): value for j, value in values.items()},
+        mechanism.sensors.names,
+        {mechanism.sensors.names[j]: value for j, value in values.items()},
         mechanism.to_units(path, level),
         mechanism.to_units(low, level),
         mechanism.to_units(high, level),
         mechanism.to_units(base, level),
-        (path - base) * units,
-        swing[0] * units,
-        swing[1] * units,
+        mechanism.to_units(path - base, nothing),
+        mechanism.to_units(swing[0], nothing),
+        mechanism.to_units(swing[1], nothing),
         (),
     )
     return replace(found, notes=_notes(mechanism, found, values))
@@ -187,7 +187,7 @@ def _notes(mechanism: Mechanism, found: Intervention, values: Mapping[int, float
             )
     reached = reach(mechanism, list(values))
     outside = np.any((found.path < s.lowest) | (found.path > s.highest), axis=0, keepdims=True)[0]
-    away = [str(s.names[j]) for j in reached if outside[j]]
+    away = [s.names[j] for j in reached if outside[j]]
     if away:
         notes.append(f"The path leaves the range of the readings of {_some(away)}: there the equations were never checked.")
     for j in values:
@@ -196,7 +196,7 @@ def _notes(mechanism: Mechanism, found: Intervention, values: Mapping[int, float
             notes.append(f"No decided link leaves {name}; holding it moves nothing else.")
         if s.undecided[j]:
             notes.append(f"Undecided links are not used: {name} may or may not drive {s.undecided[j]} more sensors.")
-    curved = [str(s.names[j]) for j in reached if s.curved[j]]
+    curved = [s.names[j] for j in reached if s.curved[j]]
     if curved:
         notes.append(f"The response of {_some(curved)} is curved; the path follows its best straight line.")
     growth = mechanism.growth()

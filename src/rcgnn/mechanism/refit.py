@@ -95,9 +95,7 @@ def learn(graph: CausalGraph, material: Material, curved: Sequence[bool], rng: n
     fitted = refit(material, terms, graph.max_lag, rng)
     left_out = dict(graph.quarantined) | {copy: f"a near-copy of {name}" for copy, name in graph.aliases.items()}
     open_ = (graph.verdict == -1).any(axis=0)[np.ix_(active, active)].sum(axis=1)
-    sensors = replace(
-        fitted.sensors, curved=np.asarray(curved, bool), undecided=open_, left_out=np.array(list(left_out.items()), np.str_).reshape(-1, 2)
-    )
+    sensors = replace(fitted.sensors, curved=np.asarray(curved, bool), undecided=open_, left_out=left_out)
     made = replace(fitted, sensors=sensors, clean=clean)
     return replace(made, error=_errors(made, material.table))
 
@@ -159,7 +157,7 @@ def _sensors(material: Material) -> Sensors:
         for column, seen, offset in zip(material.table.values.T, material.table.mask.T, material.offset, strict=True)
     ]
     return Sensors(
-        np.array(material.table.names, np.str_),
+        material.table.names,
         material.offset,
         material.unit,
         material.trend[-1],
@@ -169,7 +167,7 @@ def _sensors(material: Material) -> Sensors:
         np.sqrt(material.draws.var(axis=1).mean(axis=0)),
         np.zeros(n, bool),
         np.zeros(n, np.int64),
-        np.zeros((0, 2), np.str_),
+        {},
     )
 
 
