@@ -172,37 +172,24 @@ class Mechanism:
             past = past / size
         return float(np.exp(np.mean(logs[RUNS // 2 :])))
 
-    def step(self, past: FloatArray, intercept: FloatArray | None, *, held: Mapping[int, float] | None = None) -> FloatArray:
+    def step(self, past: FloatArray, intercept: FloatArray | None) -> FloatArray:
         """[S, n] the step after `past` [S, K, n], the newest last, for S states at once, without shocks.
 
         Args:
             past: [S, K, n] z.
-            intercept: [n] or [S, n]; None: 0.
-            held: values that sensors are held at.
+            intercept: [n]; None: 0.
         """
-        return self.same_step(self.lagged(past, np.zeros(self.size) if intercept is None else intercept), held)
-
-    def lagged(self, past: FloatArray, intercept: FloatArray) -> FloatArray:
-        """[S, n] what the past [S, K, n] gives, without links within the step."""
-        found = np.broadcast_to(intercept, (len(past), self.size))
+        lagged = np.zeros((len(past), self.size)) if intercept is None else np.broadcast_to(intercept, (len(past), self.size))
         for k in range(1, self.max_lag + 1):
-            found = found + past[:, self.max_lag - k] @ self.matrices[k]
-        return np.asarray(found)
+            lagged = lagged + past[:, self.max_lag - k] @ self.matrices[k]
+        return self.same_step(lagged)
 
-    def same_step(self, lagged: FloatArray, held: Mapping[int, float] | None = None) -> FloatArray:
+    def same_step(self, lagged: FloatArray) -> FloatArray:
         """[S, n] what the past gives, with the links within the step added: z = lagged + z B0, by chains."""
-        now, fixed = self.matrices[0], held or {}
-
-        def holding(z: FloatArray) -> FloatArray:
-            z = np.array(z)
-            for j, value in fixed.items():
-                z[:, j] = value
-            return z
-
-        z = holding(lagged)
+        z = lagged
         for _ in range(self.depth):
-            z = holding(lagged + z @ now)
-        return z
+            z = lagged + z @ self.matrices[0]
+        return np.asarray(z)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays by name; `from_arrays` gives the mechanism back exactly."""
