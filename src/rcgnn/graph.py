@@ -118,6 +118,8 @@ class CausalGraph:
                 frozen[:, np.arange(n), np.arange(n)] = 0
             frozen.flags.writeable = False
             object.__setattr__(self, what, frozen)
+        if any(self.verdict[key] != LINK for key in self.effects):
+            raise InputError("graph: effects belong to decided links alone.")
 
     @classmethod
     def of(cls, names: tuple[str, ...], score: FloatArray, verdict: NDArray[np.int8], **more: Any) -> CausalGraph:
@@ -196,7 +198,9 @@ class CausalGraph:
         attributes = ("lag", "strength", "confidence", "score", *EFFECT_COLUMNS)
         for row in self.rows():
             if row["verdict"] == VERDICT_NAMES[LINK]:
-                graph.add_edge(row["cause"], row["effect"], key=row["lag"], **{name: row[name] for name in attributes})
+                graph.add_edge(
+                    row["cause"], row["effect"], key=row["lag"], **{name: row[name] for name in attributes if row[name] is not None}
+                )
         return graph
 
     def to_json(self) -> str:
@@ -243,5 +247,5 @@ class CausalGraph:
                 raw["conclusion"],
                 {(k, i, j): Effect(*numbers) for k, i, j, *numbers in raw.get("effects", [])},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"graph.json: not a graph that rcgnn wrote ({error}).") from error
