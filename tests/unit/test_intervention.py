@@ -140,7 +140,7 @@ def test_an_explosive_system_stays_finite():
     wild = replace(
         mechanism(), coefficient=np.array([3.0, 0.0, 2.0, 0.8, 0.0, 0.7]), resampled=np.tile([3.0, 0.0, 2.0, 0.8, 0.0, 0.7], (5, 1))
     )
-    found = intervene(wild, {"level": 1.0}, 2000, rng=rng())
+    found = intervene(wild, {"level": 1.0}, 1000, rng=rng())
     assert np.isfinite(found.frame().drop(columns="sensor").to_numpy()).all()
 
 

@@ -250,3 +250,21 @@ def test_without_two_sensors_there_are_no_equations():
     done = fit_series(Series.of(np.column_stack([one()[:, 0], np.ones(400)])), Config().override(["select.refine=off"]))
     assert done.mechanism is None
     assert done.equations == {}
+
+
+def test_drift_that_was_removed_is_put_back():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1500, 3))
+    x[1:, 1] += 0.8 * x[:-1, 0]
+    x = 5.0 * x + 100.0
+    x[:, 2] += 40.0 * np.cumsum(rng.standard_normal(1500)) / 15.0
+    done = fit_series(Series.of(x), Config().override(["select.refine=off"]))
+    sensors = done.mechanism.sensors
+    assert sensors.drifts.tolist() == [False, False, True]
+    assert sensors.level[:2].tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(sensors.offset[:2], x[:, :2].mean(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(sensors.unit[:2], x[:, :2].std(axis=0), rtol=0.05)
+    np.testing.assert_allclose([sensors.lowest[2], sensors.highest[2]], [x[:, 2].min(), x[:, 2].max()], rtol=0.05)
+    last = done.mechanism.to_units(done.mechanism.state, sensors.level)
+    np.testing.assert_allclose(last[-1, :2], x[-1, :2], atol=0.3)
+    assert last[-1, 2] == pytest.approx(x[-1, 2], abs=15)

@@ -107,7 +107,7 @@ def forecast(mechanism: Mechanism, series: Series, *, set_aside: bool = False) -
 
 
 def ahead(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
-    """(forecasts [T, n] in z, NaN without a past, level [T, n]) of a table with the sensors of the fit, in their order."""
+    """(forecasts [T, n] in z, NaN without a past, level [T, n] of the row before) of a table with the sensors of the fit, in their order."""
     filled, level = states(mechanism, table)
     z, K = np.full(table.shape, np.nan), mechanism.max_lag
     for part in table.segments():
@@ -117,7 +117,7 @@ def ahead(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
             for k in range(1, K + 1):
                 lagged = lagged + filled[part][K - k : K - k + rows] @ mechanism.matrices[k]
             z[part.start + K : part.stop] = mechanism.same_step(lagged)
-    return z, level
+    return z, np.concatenate([level[:1], level[:-1]])
 
 
 def states(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
