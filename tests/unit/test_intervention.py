@@ -40,6 +40,16 @@ def test_the_analytic_solution():
     np.testing.assert_allclose(found.difference, found.path - found.base, atol=1e-12)
 
 
+def test_the_level_of_a_drifting_sensor_stays():
+    own = mechanism()
+    level = np.array([100.0, 0.0, 7.0])
+    lifted = replace(own, sensors=replace(own.sensors, level=level, drifts=level > 0))
+    found, plain = intervene(lifted, {"pump": 113.0}, 4, rng=rng()), intervene(own, {"pump": 13.0}, 4, rng=rng())
+    np.testing.assert_allclose(found.path, plain.path + level)
+    np.testing.assert_allclose(found.path_high, plain.path_high + level)
+    np.testing.assert_allclose(found.difference, plain.difference)
+
+
 def test_the_held_sensor_is_cut_off_from_its_causes():
     found = intervene(mechanism(), {"flow": -5.0, "level": 2.0}, 4, rng=rng())
     assert (found.path[:, 1:] == [-5.0, 2.0]).all()

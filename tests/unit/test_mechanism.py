@@ -199,6 +199,19 @@ def learned() -> Mechanism:
     return learn(graph, material(one()), [False] * 3, np.random.default_rng(0))
 
 
+def test_strength_is_the_coefficient_in_standard_deviations_of_the_signal():
+    x = one() * [3.0, 1.0, 0.2]
+    graph = CausalGraph.of(("x0", "x1", "x2"), np.zeros((3, 3, 3)), links())
+    made = learn(graph, material(x, unit=np.array([2.0, 10.0, 1.0])), [False] * 3, np.random.default_rng(0))
+    after = described(graph, made)
+    b = dict(zip([tuple(term) for term in made.terms.tolist()], made.coefficient.tolist(), strict=True))
+    for k, i, j in graph.links():
+        assert after.strength[k, i, j] == pytest.approx(b[k, i, j] * x[:, i].std() / x[:, j].std())
+        assert after.effects[k, i, j].in_units == pytest.approx(b[k, i, j] * [2, 10, 1][j] / [2, 10, 1][i])
+    assert after.strength[1, 0, 0] == pytest.approx(b[1, 0, 0])
+    assert (after.verdict == graph.verdict).all()
+
+
 def test_equations_have_own_memory_and_decided_links_alone():
     assert {tuple(term) for term in learned().terms.tolist()} == {tuple(term) for term in TERMS.tolist()}
 

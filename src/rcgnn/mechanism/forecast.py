@@ -107,7 +107,7 @@ def forecast(mechanism: Mechanism, series: Series, *, set_aside: bool = False) -
 
 
 def ahead(mechanism: Mechanism, table: Series) -> tuple[FloatArray, FloatArray]:
-    """(forecasts [T, n] in z, NaN without a past, level [T, n] of the row before) of a table with the sensors of the fit, in their order."""
+    """(forecasts [T, n] in z, NaN without a past, level [T, n] of the row before) of a table with the sensors of the fit, in order."""
     filled, level = states(mechanism, table)
     z, K = np.full(table.shape, np.nan), mechanism.max_lag
     for part in table.segments():
