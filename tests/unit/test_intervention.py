@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 
 from rcgnn import RCGNN
 from rcgnn.errors import InputError
-from rcgnn.mechanism.intervention import Run, intervene, reach
+from rcgnn.mechanism.intervention import Run, checked, intervene, reach
 
 SPEC = importlib.util.spec_from_file_location("rcgnn_forecast_tests", Path(__file__).with_name("test_forecast.py"))
 SHARED = importlib.util.module_from_spec(SPEC)
@@ -144,6 +145,11 @@ def test_every_resample_follows_its_own_coefficients():
         np.testing.assert_allclose(together[r], alone[0])
     quiet = Run(mechanism(), b, c).path(np.zeros((3, 40, 3)), {0: 1.0})
     np.testing.assert_allclose(quiet[:, -1, 1], [1.0, 1 / 0.8, 2 / 0.8])
+
+
+def test_many_sensors_look_less_far():
+    with pytest.raises(InputError, match="from 1 to 200,"):
+        checked(SimpleNamespace(size=500), {"pump": 1.0}, 201)
 
 
 def test_an_explosive_system_stays_finite():

@@ -23,7 +23,8 @@ from rcgnn.series import FloatArray, IntArray, Series
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST = 1_000
+LONGEST, MOST_CELLS = 1_000, 100_000
+"""Steps at most, and steps times sensors at most: every resample holds them in memory."""
 COVERED = (0.025, 0.975)
 GROWING = 1.0
 NAMED = 8
@@ -81,8 +82,8 @@ def intervene(
         rng: for coefficients and shocks.
 
     Raises:
-        InputError: nothing is held, an unknown sensor, a value that is no finite number, a horizon outside 1..1,000, or a start
-            without one of the sensors.
+        InputError: nothing is held, an unknown sensor, a value that is no finite number, a horizon outside 1..1,000 (less above 100
+            sensors), or a start without one of the sensors.
 
     Example:
         >>> from rcgnn import RCGNN
@@ -121,8 +122,9 @@ def checked(mechanism: Mechanism, hold: Mapping[str, float], horizon: int) -> di
     Raises:
         InputError: as in `intervene`.
     """
-    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= LONGEST:
-        raise InputError(f"intervene: horizon must be a whole number of steps from 1 to {LONGEST}, got {horizon!r}.")
+    most = max(min(LONGEST, MOST_CELLS // mechanism.size), 1)
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= most:
+        raise InputError(f"intervene: horizon must be a whole number of steps from 1 to {most}, got {horizon!r}.")
     if not isinstance(hold, Mapping) or not hold:
         raise InputError(f"intervene: name at least one sensor and the value to hold it at, for example pump=3.0; got {hold!r}.")
     values = {}
