@@ -43,8 +43,9 @@ cov: setup
 docs: setup
 	$(BIN)/mkdocs build --strict
 
-bench: setup  ## the accuracy floor, the real table, the origin's tables; about 30 minutes
+bench: setup  ## the accuracy floor, strengths, the real table, the origin's tables; about 30 minutes
 	$(BIN)/python benchmarks/floor.py
+	$(BIN)/python benchmarks/effects.py
 	$(BIN)/python benchmarks/air_quality.py
 	$(BIN)/python benchmarks/origin_tables.py
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
+SHOWN = 8
+"""Known names that a message lists at most."""
+
 
 class RcgnnError(Exception):
     """Root of the tree; `exit_code` is what the command line returns for it."""
@@ -33,3 +39,15 @@ class TruthRefusedError(InputError):
 
 class FitFailedError(RcgnnError):
     """A fit could not give any answer. Says which stage and why."""
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, else the first few there are.
+
+    Example:
+        >>> did_you_mean("pumpe", ["pump", "flow"])
+        " Did you mean 'pump'?"
+    """
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    more = ", ..." if len(known) > SHOWN else ""
+    return f" Did you mean {near[0]!r}?" if near else f" Known here: {', '.join(known[:SHOWN])}{more}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,9 +12,13 @@ from sklearn.exceptions import NotFittedError
 
 from rcgnn.config import Config, Section, check_name
 from rcgnn.data.frames import to_series
-from rcgnn.errors import ConfigError, TruthRefusedError
+from rcgnn.errors import ConfigError, InputError, TruthRefusedError
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.mechanism.equations import Mechanism
+from rcgnn.mechanism.forecast import Forecast, forecast
+from rcgnn.mechanism.intervention import Intervention, intervene
+from rcgnn.numerics import rng
 from rcgnn.pipeline import Fit, OnRecord, fit_series
 from rcgnn.series import FloatArray
 
@@ -38,6 +43,7 @@ class RCGNN(BaseEstimator):
 
     Attributes:
         graph_: the `CausalGraph`.
+        mechanism_: the equations behind its links; None where there are none.
         scores_: [K+1, N, N] evidence, `graph_.score`.
         findings_: what is worth knowing about table, training and answer.
         health_: training health, one `HealthRecord` an epoch.
@@ -121,6 +127,7 @@ class RCGNN(BaseEstimator):
         self.fit_ = fit_series(series, config, progress=progress, on_record=on_record)
         self.config_ = config
         self.graph_: CausalGraph = self.fit_.graph
+        self.mechanism_: Mechanism | None = self.fit_.mechanism
         self.scores_: FloatArray = self.graph_.score
         self.findings_: list[Finding] = self.fit_.findings
         self.health_: list[HealthRecord] = self.fit_.records
@@ -138,6 +145,76 @@ class RCGNN(BaseEstimator):
         if not hasattr(self, "graph_"):
             raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
         return self.graph_.edges()
+
+    def predict(self, X: Any, *, interval: bool = False) -> pd.DataFrame:
+        """What each sensor reads one step ahead, in sensor units, from the rows before.
+
+        Args:
+            X: a table as for `fit`, with at least the sensors of the fit. Suspect cells are set aside by the rules of the fit.
+            interval: also the middle 95 % of the errors on the table of the fit.
+
+        Returns:
+            One row a row of X, one column a sensor that took part; NaN in the first K rows of a segment, which have no past.
+            With `interval` one row a forecast: row, sensor, observed, predicted, low, high.
+
+        Raises:
+            NotFittedError: before `fit`.
+            InputError: a sensor is absent, there are too few rows, or the recipe gives no equations.
+        """
+        done = self._forecast(X)
+        return done.long() if interval else done.wide()
+
+    def score(self, X: Any, y: None = None) -> dict[str, float | None]:
+        """R2 of the one-step forecast of each sensor: 1 - sum (x - forecast)^2 / sum (x - mean)^2.
+
+        Held out only where X was not in the table of the fit. None for a sensor that does not move in X. Slow sensors reach a high
+        R2 from their own past alone; `rcgnn predict` shows that of the last reading beside it.
+
+        Args:
+            X: as for `predict`.
+            y: always None.
+
+        Raises:
+            TruthRefusedError: `y` was given.
+        """
+        if y is not None:
+            raise TruthRefusedError("score: y must be None; to compare with a true graph use rcgnn.evaluate.metrics.score.")
+        return {one.sensor: one.r2 for one in self._forecast(X).scores()}
+
+    def intervene(self, hold: Mapping[str, float], horizon: int = 10, *, start: Any = None) -> Intervention:
+        """What the learned system does while sensors are held at values, beside what it does without.
+
+        Args:
+            hold: value of each held sensor, in its own unit.
+            horizon: steps.
+            start: a table whose last rows are the start; None: the last rows of the table of the fit.
+
+        Returns:
+            Paths, their difference, 95 % intervals and notes; `frame()` is all of it as a table.
+
+        Raises:
+            NotFittedError: before `fit`.
+            InputError: an unknown sensor, a value that is no finite number, a horizon below 1.
+
+        Example:
+            >>> from rcgnn.synth import simulate
+            >>> model = RCGNN(max_lag=2, select__refine="off").fit(simulate("linear", seed=0, rows=400, sensors=4).series)
+            >>> model.intervene({"x0": 2.0}, horizon=3).difference.shape
+            (3, 4)
+        """
+        rest = None if start is None else to_series(start)
+        return intervene(self._equations(), hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
+
+    def _forecast(self, X: Any) -> Forecast:
+        mechanism = self._equations()
+        return forecast(mechanism, to_series(X), set_aside=mechanism.clean)
+
+    def _equations(self) -> Mechanism:
+        if not hasattr(self, "graph_"):
+            raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+        if self.mechanism_ is None:
+            raise InputError("RCGNN: this fit has no equations (fewer than two sensors took part, or the recipe is the origin's).")
+        return self.mechanism_
 
 
 def _check(name: str) -> None:

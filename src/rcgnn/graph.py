@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,38 @@ SCHEMA_VERSION = 1
 Key = tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Effect:
+    """How strong one link is, with 95 % intervals; see `rcgnn.mechanism`.
+
+    Attributes:
+        low: lower end of the interval of the graph's `strength`, sd of the effect for one sd of the cause.
+        high: upper end.
+        in_units: the same slope in sensor units: units of the effect for one unit of the cause.
+        in_units_low: lower end of its interval.
+        in_units_high: upper end.
+        swing: standard deviation of the movement that the cause makes, curves included, in sd of the effect. Equal to the size
+            of `strength` where the response is straight, larger where it is curved.
+
+    Raises:
+        InputError: a number is not finite, or an interval ends before it begins.
+    """
+
+    low: float
+    high: float
+    in_units: float
+    in_units_low: float
+    in_units_high: float
+    swing: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(astuple(self)).all() or self.low > self.high:
+            raise InputError(f"graph: an effect must hold finite numbers and low <= high, got {self}.")
+
+
+EFFECT_COLUMNS = tuple(f.name for f in fields(Effect))
+
+
 @dataclass(frozen=True, eq=False)
 class CausalGraph:
     """Which sensor drives which, after how many steps, how strongly, how sure.
@@ -39,12 +71,13 @@ class CausalGraph:
         score: [K+1, N, N] evidence for each link, >= 0, finite; only its order has a meaning across methods.
         verdict: [K+1, N, N] int8: 1 link, 0 none, -1 undecided.
         strength: [K+1, N, N] standardised effect (sd of j at t for one sd of i at t-k), 0 where there is no link. The
-            diagonal of k >= 1 holds the sensor's own memory.
+            diagonal of k >= 1 holds the sensor's own memory. With `effects` it is the slope of the refitted linear equation.
         confidence: [K+1, N, N] in [0, 1].
         reasons: why a pair is undecided, or why it is a link that the data did not decide alone, by (k, i, j).
         quarantined: sensors that could not take part, with the reason.
         aliases: near-copies, by name of the sensor that stands for them.
         conclusion: one sentence: what was found, or why nothing could be.
+        effects: intervals of the strength and the strength in sensor units, by (k, i, j); links without one are absent.
 
     Raises:
         InputError: shapes disagree or a number is not finite.
@@ -65,6 +98,7 @@ class CausalGraph:
     quarantined: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     conclusion: str = ""
+    effects: Mapping[Key, Effect] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -84,6 +118,8 @@ class CausalGraph:
                 frozen[:, np.arange(n), np.arange(n)] = 0
             frozen.flags.writeable = False
             object.__setattr__(self, what, frozen)
+        if any(self.verdict[key] != LINK for key in self.effects):
+            raise InputError("graph: effects belong to decided links alone.")
 
     @classmethod
     def of(cls, names: tuple[str, ...], score: FloatArray, verdict: NDArray[np.int8], **more: Any) -> CausalGraph:
@@ -141,27 +177,29 @@ class CausalGraph:
                 "verdict": VERDICT_NAMES[int(self.verdict[k, i, j])],
                 "score": float(self.score[k, i, j]),
                 "reason": self.reasons.get((k, i, j), ""),
+                **{name: getattr(self.effects.get((k, i, j)), name, None) for name in EFFECT_COLUMNS},
             }
             for k, i, j in [*self.links(), *self.undecided()]
         ]
 
     def edges(self) -> pd.DataFrame:
-        """`rows()` as a pandas frame: cause, effect, lag, strength, confidence, verdict, score, reason."""
+        """`rows()` as a pandas frame: cause, effect, lag, strength, confidence, verdict, score, reason, and those of `Effect`."""
         import pandas as pd
 
-        columns = ["cause", "effect", "lag", "strength", "confidence", "verdict", "score", "reason"]
-        return pd.DataFrame(self.rows(), columns=columns)
+        columns = ["cause", "effect", "lag", "strength", "confidence", "verdict", "score", "reason", *EFFECT_COLUMNS]
+        return pd.DataFrame(self.rows(), columns=columns).astype(dict.fromkeys(EFFECT_COLUMNS, np.float64))
 
     def to_networkx(self) -> nx.MultiDiGraph:
-        """Nodes are sensors, one edge per link with key = lag and attributes lag, strength, confidence, score."""
+        """Nodes are sensors, one edge per link with key = lag and attributes lag, strength, confidence, score and those of `Effect`."""
         import networkx as nx
 
         graph = nx.MultiDiGraph()
         graph.add_nodes_from(self.names)
+        attributes = ("lag", "strength", "confidence", "score", *EFFECT_COLUMNS)
         for row in self.rows():
             if row["verdict"] == VERDICT_NAMES[LINK]:
                 graph.add_edge(
-                    row["cause"], row["effect"], key=row["lag"], **{k: row[k] for k in ("lag", "strength", "confidence", "score")}
+                    row["cause"], row["effect"], key=row["lag"], **{name: row[name] for name in attributes if row[name] is not None}
                 )
         return graph
 
@@ -182,6 +220,7 @@ class CausalGraph:
                 "strength": self.strength.tolist(),
                 "confidence": self.confidence.tolist(),
                 "reasons": [[*key, why] for key, why in sorted(self.reasons.items())],
+                "effects": [[*key, *astuple(effect)] for key, effect in sorted(self.effects.items())],
             },
             ensure_ascii=False,
             allow_nan=False,
@@ -189,7 +228,7 @@ class CausalGraph:
 
     @classmethod
     def from_json(cls, text: str) -> CausalGraph:
-        """Inverse of `to_json`.
+        """Inverse of `to_json`; a text without effects, as older versions wrote it, gives a graph without them.
 
         Raises:
             InputError: not such a text.
@@ -206,6 +245,7 @@ class CausalGraph:
                 raw["quarantined"],
                 raw["aliases"],
                 raw["conclusion"],
+                {(k, i, j): Effect(*numbers) for k, i, j, *numbers in raw.get("effects", [])},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"graph.json: not a graph that rcgnn wrote ({error}).") from error

@@ -23,6 +23,9 @@ from rcgnn.data.windows import split_blocks
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.mechanism.effects import curved, described
+from rcgnn.mechanism.equations import Mechanism
+from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.prior import Informed, Prior, known_to
 from rcgnn.screen.features import Sample
@@ -79,6 +82,7 @@ class Fit:
         scaler: how readings were scaled.
         quality: the data-quality report; None for the origin's recipes.
         prepared, signal, screened, refined: the stages' own results; None where a stage did not run.
+        mechanism: the refitted equations behind the links; None where no screen ran.
     """
 
     graph: CausalGraph
@@ -92,6 +96,12 @@ class Fit:
     signal: Signal | None = None
     screened: Screened | None = None
     refined: Refined | None = None
+    mechanism: Mechanism | None = None
+
+    @property
+    def equations(self) -> dict[str, NDArray]:
+        """The mechanism as plain arrays; empty where there is none."""
+        return self.mechanism.to_arrays() if self.mechanism else {}
 
 
 @dataclass(eq=False)
@@ -156,6 +166,9 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     with clock.stage("decide", progress):
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, config), config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
+    with clock.stage("measure", progress):
+        mechanism = _equations(graph, prepared, signal, screened, config)
+        graph = described(graph, mechanism)
     records = refined.records if refined else []
     findings += _given_up(refined)
     findings += [*decision.findings, *diagnose(records, config)]
@@ -172,6 +185,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         signal,
         screened,
         refined,
+        mechanism,
     )
 
 
@@ -197,6 +211,11 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     support = partial(sparse_support, prior=known_to(config.screen))
     signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
     return signal, scaled.mask & ~signal.gated
+
+
+def _equations(graph: CausalGraph, prepared: Prepared, signal: Signal, screened: Screened, config: Config) -> Mechanism:
+    material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+    return learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
 
 
 def _checks(sample: Sample, prepared: Prepared, screened: Screened, config: Config) -> Checks:

@@ -8,14 +8,10 @@ file, so a folder that has it is complete. Equal runs write equal bytes, apart f
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
-import math
 import os
 import platform
-import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,21 +19,22 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rcgnn.config import Config
+from rcgnn.encode import as_csv, as_json, as_npz, from_npz, plain, utf8
 from rcgnn.errors import ConfigError, InputError, RunDirError
-from rcgnn.graph import UNDECIDED, CausalGraph
+from rcgnn.graph import EFFECT_COLUMNS, UNDECIDED, CausalGraph
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.series import Series
 
 SCHEMA_VERSION = 1
-_ANSWER = ("graph.json", "edges.csv", "scores.npz", "findings.json", "model.safetensors", "summary.json")
+_ANSWER = ("graph.json", "edges.csv", "scores.npz", "mechanism.npz", "findings.json", "model.safetensors", "summary.json")
 FILES = ("config.yaml", *_ANSWER, "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
 MARKER = "health.jsonl"
 """Made first and removed last: a folder that holds it is a run of ours."""
-EDGE_COLUMNS = ("cause", "effect", "lag", "strength", "confidence", "verdict")
+EDGE_COLUMNS = ("cause", "effect", "lag", "strength", "confidence", "verdict", *EFFECT_COLUMNS)
 PACKAGES = ("numpy", "scipy", "torch", "pandas", "pydantic", "safetensors")
 VERDICTS = ("links found", "no links found", "undecidable", "refinement failed")
 """The whole run in two words; `refinement failed` may be followed by ': ' and the rule."""
@@ -52,6 +49,7 @@ class Answer(Protocol):
         summary: plain facts of the run; `seconds` by stage, and `verdict` where the default rule does not hold.
         state: weights of the network by name; empty where none was trained.
         scaler: how readings were scaled.
+        equations: arrays of the mechanism by name; empty where there is none.
     """
 
     @property
@@ -64,6 +62,8 @@ class Answer(Protocol):
     def state(self) -> Mapping[str, NDArray[Any]]: ...
     @property
     def scaler(self) -> Mapping[str, Any]: ...
+    @property
+    def equations(self) -> Mapping[str, NDArray[Any]]: ...
 
 
 class RunDir:
@@ -128,29 +128,31 @@ class RunDir:
 
     def write_config(self, config: Config) -> None:
         """`config.yaml`: every setting of the run; `Config.load` gives it back."""
-        self._write("config.yaml", _utf8(config.to_yaml()))
+        self._write("config.yaml", utf8(config.to_yaml()))
 
     def append(self, record: HealthRecord) -> None:
         """One more line of `health.jsonl`, on disk when this returns."""
-        line = _utf8(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False) + "\n")
+        line = utf8(json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n")
         with _explained(self.path / MARKER), (self.path / MARKER).open("ab", buffering=0) as file:
             file.write(line)
 
     def write_answer(self, answer: Answer, series: Series, config: Config) -> None:
-        """Every file of a finished fit, `summary.json` last; `model.safetensors` only where a network was trained."""
+        """Every file of a finished fit, `summary.json` last; weights and equations only where there are any."""
         self.write_graph(answer.graph)
-        self._write("findings.json", _json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
+        if answer.equations:
+            self._write("mechanism.npz", as_npz(answer.equations))
+        self._write("findings.json", as_json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
         if answer.state:
             from safetensors.numpy import save
 
             self._write("model.safetensors", save({name: np.asarray(answer.state[name], order="C") for name in sorted(answer.state)}))
-        self._write("summary.json", _json(summarise(answer, series, config)))
+        self._write("summary.json", as_json(summarise(answer, series, config)))
 
     def write_graph(self, graph: CausalGraph) -> None:
         """`graph.json`, `edges.csv` and `scores.npz`: three views of one object."""
-        self._write("graph.json", _utf8(graph.to_json() + "\n"))
-        self._write("edges.csv", _edges_csv(graph))
-        self._write("scores.npz", _npz(graph))
+        self._write("graph.json", utf8(graph.to_json() + "\n"))
+        self._write("edges.csv", as_csv(EDGE_COLUMNS, graph.rows()))
+        self._write("scores.npz", as_npz(_arrays(graph)))
 
     def config(self) -> Config:
         """The settings of the run."""
@@ -203,6 +205,23 @@ class RunDir:
             return dict(load(self._read("model.safetensors")))
         except SafetensorError as error:
             raise self._damaged("model.safetensors", str(error)) from error
+
+    def equations(self) -> dict[str, NDArray[Any]]:
+        """Arrays of the mechanism by name.
+
+        Raises:
+            RunDirError: the run has none, or the file is damaged.
+        """
+        self._read("summary.json")
+        if not (self.path / "mechanism.npz").exists():
+            raise RunDirError(
+                f"{self.path}: the run holds no equations (mechanism.npz): it was made by an older version, by a recipe of the origin, or "
+                "fewer than two sensors took part; run `rcgnn fit` again."
+            )
+        try:
+            return from_npz(self._read("mechanism.npz"))
+        except ValueError as error:
+            raise self._damaged("mechanism.npz", str(error)) from error
 
     def _object(self, name: str) -> dict[str, Any]:
         try:
@@ -290,55 +309,26 @@ def digest(series: Series) -> str:
     return sha.hexdigest()
 
 
-def _edges_csv(graph: CausalGraph) -> bytes:
-    text = io.StringIO()
-    table = csv.DictWriter(text, EDGE_COLUMNS, extrasaction="ignore", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    table.writeheader()
-    table.writerows(graph.rows())
-    return _utf8(text.getvalue())
-
-
-def _npz(graph: CausalGraph) -> bytes:
-    """What `np.savez` writes, dated 1980 as `ZipInfo` is by itself: no time of day in it."""
-    arrays = {
+def _arrays(graph: CausalGraph) -> dict[str, NDArray[Any]]:
+    return {
         "names": np.array(graph.names, dtype=np.str_),
         "score": graph.score,
         "verdict": graph.verdict,
         "strength": graph.strength,
         "confidence": graph.confidence,
+        **_effects(graph),
     }
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.external_attr = 0o644 << 16
-            with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
-    return content.getvalue()
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    return _utf8(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
-
-
-def _utf8(text: str) -> bytes:
-    """UTF-8; half of a surrogate pair, which UTF-8 cannot hold, becomes its escape."""
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _plain(value: Any) -> Any:
-    """Numbers, text, lists and dicts only; a number that is not finite is absent, and absent is null."""
-    if isinstance(value, BaseModel):
-        return _plain(value.model_dump())
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+def _effects(graph: CausalGraph) -> dict[str, NDArray[Any]]:
+    """[K+1, N, N] every number of `Effect`, 0 where `interval` is False."""
+    has = np.zeros(graph.score.shape, bool)
+    numbers = {name: np.zeros(has.shape) for name in EFFECT_COLUMNS}
+    for key, effect in graph.effects.items():
+        has[key] = True
+        for name, array in numbers.items():
+            array[key] = getattr(effect, name)
+    return {"interval": has, **numbers}
 
 
 @contextlib.contextmanager

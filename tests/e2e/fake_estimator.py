@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
 from rcgnn.errors import FitFailedError
-from rcgnn.graph import CausalGraph
+from rcgnn.graph import CausalGraph, Effect
 from rcgnn.health import Finding, HealthRecord, LossHealth
 
 EPOCHS = 3
@@ -48,10 +49,13 @@ def fit_series(series, config, *, progress, on_record=None):
         reasons={(1, 0, 2): "near-copies", (1, 0, 3): "near-copies"} if verdict.any() else {},
         conclusion=f"{int((verdict == 1).sum())} links among {n} sensors.",
     )
+    measured = dict.fromkeys(graph.links()[:-1])
+    effects = {key: Effect(graph.strength[key] - 0.05, graph.strength[key] + 0.05, 7.0, 6.5, 7.5, 0.9) for key in measured}
+    graph = replace(graph, effects=effects)
     findings = [Finding(code="INPUT", severity="info", message=f"{name} was read.", sensor=name) for name in series.names * 3]
     findings.append(Finding(code="SPIKE", severity="act", message="One batch was skipped.", remedy="Nothing to do."))
     return SimpleNamespace(
-        graph=graph, findings=findings, records=[], quality=None, summary={"seconds": {"screen": 0.1}}, state={}, scaler={}
+        graph=graph, findings=findings, records=[], quality=None, summary={"seconds": {"screen": 0.1}}, state={}, scaler={}, equations={}
     )
 
 

@@ -41,3 +41,11 @@ def test_ablation_changes_one_thing_at_a_time(tmp_path):
 
 def test_real_table_is_skipped_with_a_reason(tmp_path):
     assert run("air_quality.py", "--data", tmp_path / "absent.csv").stdout.startswith("skipped: absent.csv is not there")
+
+
+def test_effects_writes_a_row_a_cell(tmp_path):
+    out = tmp_path / "effects.md"
+    run("effects.py", "--seeds", "1:2", "--rows", 300, "--sensors", 4, "--cells", "clean", "--out", out)
+    rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| clean |")]
+    assert len(rows) == 1
+    assert "-" not in rows[0].replace("e-", "")

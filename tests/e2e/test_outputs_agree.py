@@ -15,7 +15,9 @@ import pytest
 from rcgnn.rundir import RunDir
 
 LINE = re.compile(
-    r"^(?P<cause>.*?)\s{2,}(?P<effect>.*?)\s{2,}(?P<lag>\d+)\s{2,}(?P<strength>[+-]\d+\.\d{3})\s{2,}(?P<confidence>\d\.\d\d)\s*$"
+    r"^(?P<cause>.*?)\s{2,}(?P<effect>.*?)\s{2,}(?P<lag>\d+)\s{2,}(?P<strength>[+-]\d+\.\d{3})\s{2,}"
+    r"(?:(?P<interval>-|[+-]\d+\.\d{3} \.\. [+-]\d+\.\d{3})\s{2,}(?P<units>\S+)\s{2,}(?P<swing>-|\d+\.\d{3})\s{2,})?"
+    r"(?P<confidence>\d\.\d\d)\s*$"
 )
 REAL = importlib.util.find_spec("rcgnn.estimator") is not None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rcgnn.errors import InputError
-from rcgnn.graph import LINK, NONE, UNDECIDED, CausalGraph
+from rcgnn.graph import EFFECT_COLUMNS, LINK, NONE, UNDECIDED, CausalGraph, Effect
 
 NAMES = ("pump", "flow", "level")
 
@@ -141,6 +141,45 @@ def test_json_says_its_convention_and_has_no_foreign_numbers():
     assert raw["schema_version"] == 1
     assert "i at t-k drives sensor j at t" in raw["index"]
     assert raw["edges"] == example().rows()
+
+
+EFFECTS = {(2, 0, 1): Effect(-0.6, -0.4, -5.0, -6.0, -4.0, 0.5)}
+
+
+def test_effects_are_in_the_rows_of_links_that_have_one_and_absent_elsewhere():
+    first, second, open_ = example(effects=EFFECTS).rows()
+    assert (second["low"], second["high"], second["in_units"], second["swing"]) == (-0.6, -0.4, -5.0, 0.5)
+    assert all(row[name] is None for row in (first, open_) for name in EFFECT_COLUMNS)
+    frame = example(effects=EFFECTS).edges()
+    assert frame["in_units_high"].tolist()[1] == -4.0
+    assert frame["in_units_high"].isna().tolist() == [True, False, True]
+    drawn = example(effects=EFFECTS).to_networkx()
+    assert drawn.edges["pump", "flow", 2]["low"] == -0.6
+    assert "low" not in drawn.edges["level", "pump", 0]
+
+
+def test_effects_survive_json_and_older_texts_have_none():
+    graph = example(effects=EFFECTS)
+    assert CausalGraph.from_json(graph.to_json()).effects == EFFECTS
+    raw = json.loads(graph.to_json())
+    assert raw.pop("effects") == [[2, 0, 1, -0.6, -0.4, -5.0, -6.0, -4.0, 0.5]]
+    older = CausalGraph.from_json(json.dumps(raw))
+    assert older.effects == {}
+    assert older.links() == graph.links()
+
+
+@pytest.mark.parametrize(
+    "effects", [[[1, 1, 2, 0, 0, 0, 0, 0, 0]], [[2, 0, 1, 0, 0]], [[9, 9, 9, 0, 0, 0, 0, 0, 0]], [[2, 0, 1, 1, 0, 0, 0, 0, 0]]]
+)
+def test_effects_of_no_link_and_broken_ones_are_refused(effects):
+    raw = json.loads(example().to_json())
+    with pytest.raises(InputError, match="graph"):
+        CausalGraph.from_json(json.dumps(raw | {"effects": effects}))
+
+
+def test_an_effect_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="finite"):
+        Effect(0.0, 1.0, float("inf"), 0.0, 0.0, 0.0)
 
 
 def test_verdict_codes_are_the_documented_ones():

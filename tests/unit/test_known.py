@@ -12,6 +12,7 @@ from rcgnn import RCGNN
 from rcgnn.config import Config, PriorConfig, ScreenConfig
 from rcgnn.errors import ConfigError
 from rcgnn.graph import LINK, NONE, UNDECIDED
+from rcgnn.mechanism.intervention import intervene
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.prior import Informed, Prior
 from rcgnn.screen.dense import dense_evidence
@@ -241,6 +242,36 @@ def test_what_is_forbidden_takes_no_place_in_the_dense_model():
     assert dense[A, B] > plain[A, B]  # one coefficient to pay for in place of two
     assert dense[D, B] == 0.0
     np.testing.assert_allclose(dense[:, [A, C, D]], plain[:, [A, C, D]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("basis", ["linear", "nonlinear"])
+def test_a_required_link_is_refitted_with_an_interval_and_a_forbidden_one_is_no_term(basis):
+    done = fit(table(weak=0.06), f"screen.basis={basis}", require=["d -> c", "a -> d @ 2"], forbid=["a -> b"])
+    graph, terms = done.graph, set(map(tuple, done.mechanism.terms.tolist()))
+    assert {(1, D, C), (2, A, D), (2, B, C)} <= terms
+    assert not [term for term in terms if term[1:] == (A, B)]
+    weak, absent = graph.effects[1, D, C], graph.effects[2, A, D]
+    assert weak.low < graph.strength[1, D, C] < weak.high
+    assert weak.in_units_low < 0.06 < weak.in_units_high
+    assert weak.in_units == pytest.approx(float(np.linalg.lstsq(*least_squares(table(weak=0.06), C), rcond=None)[0][-1]), rel=0.05)
+    assert absent.low < 0.0 < absent.high
+    assert (1, A, B) not in graph.effects
+    assert not graph.strength[:, A, B].any()
+
+
+def least_squares(x: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """The equation of c: its own past, b after two steps, d after one."""
+    return np.column_stack([np.ones(len(x) - 2), x[1:-1, C], x[:-2, C], x[:-2, B], x[1:-1, D]]), x[2:, target]
+
+
+def test_a_forbidden_link_within_the_step_moves_nothing_when_the_cause_is_held():
+    for first, second in ((A, B), (B, A)):
+        done = fit(same_step(), tiers=[[NAMES[first]], [NAMES[second]]])
+        assert done.graph.effects[0, first, second].low > 0.5
+        held = intervene(done.mechanism, {NAMES[second]: 2.0}, horizon=3, rng=np.random.default_rng(0))
+        assert not held.difference[:, first].any()
+        moved = intervene(done.mechanism, {NAMES[first]: 2.0}, horizon=3, rng=np.random.default_rng(0))
+        assert (moved.difference[:, second] > 0.5).all()
 
 
 def test_known_lags_are_obeyed_and_nothing_is_required():

@@ -46,6 +46,7 @@ class Answer:
     )
     state: dict[str, np.ndarray] = field(default_factory=lambda: {"z.w": np.eye(3, dtype=np.float32).T, "a.b": np.zeros((), np.int64)})
     scaler: dict[str, Any] = field(default_factory=lambda: {"centre": np.array([1.0, np.inf])})
+    equations: dict[str, np.ndarray] = field(default_factory=lambda: {"names": np.array(["a", "Öl"]), "b": np.arange(3.0)})
 
 
 def series() -> Series:
@@ -152,7 +153,7 @@ def test_any_names_come_back(tmp_path, names):
     assert run.graph().names == tuple(names)
     with (run.path / "edges.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    expected = [{column: str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
+    expected = [{column: "" if row[column] is None else str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
     assert rows == expected
 
 

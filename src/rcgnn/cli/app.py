@@ -15,12 +15,22 @@ import typer
 
 from rcgnn.cli.bench import bench
 from rcgnn.cli.fit import fit
+from rcgnn.cli.intervene import intervene
+from rcgnn.cli.predict import predict
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
 from rcgnn.errors import RcgnnError
 
-COMMANDS: dict[str, Callable[..., None]] = {"fit": fit, "simulate": simulate, "score": score, "show": show, "bench": bench}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "fit": fit,
+    "predict": predict,
+    "intervene": intervene,
+    "simulate": simulate,
+    "score": score,
+    "show": show,
+    "bench": bench,
+}
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ def score(
 
     from rcgnn.cli.console import console
     from rcgnn.cli.tables import print_table
+    from rcgnn.cli.values import cell
     from rcgnn.evaluate.comparison import OUTCOMES, compare
     from rcgnn.evaluate.metrics import score as score_targets
     from rcgnn.evaluate.truth import read_truth
@@ -51,7 +52,7 @@ def score(
         typer.echo(json.dumps({"schema_version": 1, **scores}, indent=2, allow_nan=False))
         return
     to = console()
-    rows = ([label, *(_cell((scored or {}).get(name)) for scored in scores.values())] for name, label in LABELS.items())
+    rows = ([label, *(cell((scored or {}).get(name)) for scored in scores.values())] for name, label in LABELS.items())
     print_table(to, ("", *scores), rows)
     links = compare(graph, known)
     count = Counter(link.outcome for link in links)
@@ -59,9 +60,3 @@ def score(
     if len(links) <= SHOWN_LINKS:
         rows = ([m.outcome, m.cause, m.effect, "any" if m.lag is None else str(m.lag)] for m in links)
         print_table(to, ("", "cause", "effect", "lag"), rows, text_columns=3)
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"

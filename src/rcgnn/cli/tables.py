@@ -25,8 +25,7 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
     rows = graph.rows()
     links = [row for row in rows if row["verdict"] == "link"]
     if links:
-        numbers = ((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", f"{r['confidence']:.2f}") for r in links)
-        print_table(to, ("cause", "effect", "lag", "strength", "confidence"), numbers, text_columns=2)
+        print_links(to, links)
         for reason, count in Counter(row["reason"] for row in links if row["reason"]).items():
             to.print(f"  of these {count} x {safe(reason)}")
     print_undecided(to, [row["reason"] for row in rows if row["verdict"] == "undecided"])
@@ -38,6 +37,18 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
     to.print("\nFiles:")
     for file in files:
         to.print(f"  {safe(file)}")
+
+
+def print_links(to: Console, links: Sequence[Mapping[str, Any]]) -> None:
+    """One line a link; interval and sensor units only where a link has them."""
+    measured = any(row["low"] is not None for row in links)
+    columns = ("cause", "effect", "lag", "strength", *(("95 %", "in units", "swing") if measured else ()), "confidence")
+    lines = []
+    for r in links:
+        more = ("-",) * 3 if r["low"] is None else (f"{r['low']:+.3f} .. {r['high']:+.3f}", f"{r['in_units']:.4g}", f"{r['swing']:.3f}")
+        middle = more if measured else ()
+        lines.append((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", *middle, f"{r['confidence']:.2f}"))
+    print_table(to, columns, lines, text_columns=2)
 
 
 def print_undecided(to: Console, reasons: Sequence[str]) -> None:

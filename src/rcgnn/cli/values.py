@@ -1,0 +1,59 @@
+"""Values between the command line and the library: numbers as cells, frames as files, `NAME=VALUE` as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rcgnn.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cell(value: float | None) -> str:
+    """A number with three digits, a count, or a dash where there is none."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def save_table(path: Path, table: pd.DataFrame) -> None:
+    """A frame as CSV, the whole file or none of it; its folder is made.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(draft, index=False, lineterminator="\n", errors="backslashreplace")
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from error
+
+
+def pairs_of(settings: Sequence[str]) -> dict[str, float]:
+    """`SENSOR=VALUE` texts as numbers by name; the last `=` separates.
+
+    Raises:
+        InputError: not of that form, a value that is no number, or a sensor named twice.
+
+    Example:
+        >>> pairs_of(["pump=3.0", "a=b=1e2"])
+        {'pump': 3.0, 'a=b': 100.0}
+    """
+    found: dict[str, float] = {}
+    for setting in settings:
+        name, equals, text = setting.rpartition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise InputError(f"--set {setting}: expected SENSOR=VALUE with a number, for example --set pump=3.0.")
+        if name in found:
+            raise InputError(f"--set {setting}: {name!r} is set twice; give one value.")
+        found[name] = value
+    return found

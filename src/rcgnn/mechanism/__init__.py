@@ -1,0 +1,1 @@
+"""The learned system as equations: refitted strengths with intervals, one-step prediction, interventions."""

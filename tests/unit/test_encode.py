@@ -1,0 +1,43 @@
+"""Bytes of files: equal for equal values, no NaN, no pickle."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rcgnn.encode import as_csv, as_json, as_npz, from_npz
+
+
+def test_json_holds_null_for_what_is_absent():
+    assert json.loads(as_json({"a": float("nan"), "b": np.array([1.0, np.inf]), "c": None})) == {"a": None, "b": [1.0, None], "c": None}
+
+
+def test_csv_has_an_empty_cell_for_what_is_absent_and_leaves_other_keys_out():
+    assert as_csv(("a", "b"), [{"a": 'x"y', "b": None, "c": 3}, {"a": "", "b": 0.5, "c": 4}]) == b'"a","b"\n"x""y",""\n"",0.5\n'
+
+
+def test_npz_round_trip_and_equal_bytes():
+    arrays = {"b": np.array(["Öl", "x"]), "a": np.arange(6.0).reshape(2, 3)[:, ::2], "empty": np.zeros((0, 3), np.int64)}
+    content = as_npz(arrays)
+    assert content == as_npz(arrays)
+    back = from_npz(content)
+    assert list(back) == ["b", "a", "empty"]
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(back[name], array)
+        assert back[name].dtype == array.dtype
+
+
+def test_objects_are_neither_written_nor_read(tmp_path):
+    with pytest.raises(ValueError, match="allow_pickle"):
+        as_npz({"a": np.array([{}], dtype=object)})
+    np.savez(tmp_path / "bad.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        from_npz((tmp_path / "bad.npz").read_bytes())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY\x01\x00v\x00", as_npz({"a": np.zeros(9)})[:-30]])
+def test_damaged_archives_are_a_value_error(content):
+    with pytest.raises(ValueError):  # noqa: PT011 - zipfile and NumPy word it each in their own way
+        from_npz(content)
