@@ -7,7 +7,6 @@ word in double quotes is always a name (a double quote inside is written twice):
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from rcgnn.config import Config, PriorConfig, ScreenConfig
-from rcgnn.errors import ConfigError
+from rcgnn.errors import ConfigError, did_you_mean
 from rcgnn.series import BoolArray, IntArray
 
 _WORD = r'"(?:[^"]|"")*"|.+?'
@@ -252,17 +251,9 @@ class _Statements:
             return (self.names.index(name),)
         found = () if quoted else tuple(i for i, known in enumerate(self.names) if fnmatchcase(known, name))
         if not found:
-            near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
-            raise ConfigError(
-                f"{where}: no sensor is called {name!r}" + ("" if quoted else " or matches it") + "."
-                f" {f'Did you mean {near[0]!r}?' if near else f'The sensors: {_some(self.names)}.'}"
-            )
+            matches = "" if quoted else " or matches it"
+            raise ConfigError(f"{where}: no sensor is called {name!r}{matches}.{did_you_mean(name, self.names)}")
         return found
-
-
-def _some(words: Sequence[str], most: int = 8) -> str:
-    """The first words, and how many more."""
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
 def _contradiction(first: str, second: str, cause: str, effect: str) -> ConfigError:

@@ -113,7 +113,7 @@ MISTAKES = {
     "lags backwards": ({"forbid": ["pump -> flow @ 3..1"]}, "the smaller one first"),
     "lag missing": ({"lags": ["pump -> flow"]}, "names no delay"),
     "unknown": ({"forbid": ["pumps -> flow"]}, "Did you mean 'pump'"),
-    "unknown wildcard": ({"forbid": ["x* -> flow"]}, "The sensors: pump, flow"),
+    "unknown wildcard": ({"forbid": ["x* -> flow"]}, "Known here: pump, flow"),
     "unknown exogenous": ({"exogenous": ["wether"]}, "prior.exogenous: 'wether': no sensor .* Did you mean 'weather'"),
     "unknown in tier": ({"tiers": [["pump"], ["flwo"]]}, "prior.tiers: 'flwo'"),
     "itself": ({"require": ["pump -> pump"]}, "links 'pump' to itself"),
