@@ -78,7 +78,7 @@ def against(screened: Screened, verdict: NDArray[np.int8], names: tuple[str, ...
                 code="PRIOR_AGAINST_DATA",
                 severity="info",
                 message=f"required by prior knowledge, but the data alone would not show it: {_some(weak)}.",
-                remedy="Read its interval and confidence before you rely on it; a link that never acted in this table cannot be seen in it.",
+                remedy="Read its interval and confidence before you rely on it; a link that never acted in this table cannot be seen.",
                 evidence={"required": weak},
             )
         )
