@@ -13,14 +13,17 @@ from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
 from rcgnn.prior import Prior
+from rcgnn.screen.dense import raised
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
 from rcgnn.screen.pieces import Pieces, blend
+from rcgnn.screen.plain import PLAIN_WEIGHT
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
+from rcgnn.select.confidence import confidence
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
-from rcgnn.select.stability import confidence
+from rcgnn.select.stability import held_in_halves
 from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
@@ -37,15 +40,23 @@ ROWS_PER_LAG = 5
 
 @dataclass(frozen=True, eq=False)
 class Checks:
-    """The screen's second looks: on shifted copies of the table, and on pieces of it (None where it is too short)."""
+    """The screen's second looks: on shifted copies of the table, on pieces of it (None where it is too short) and on readings
+    that no state space filled in ([n, n] dense evidence; None where none ran).
+    """
 
     chance: Chance
     pieces: Pieces | None
+    plain: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """Everything decided about the active sensors; arrays [K+1, n, n] over them."""
+    """Everything decided about the active sensors; arrays [K+1, n, n] over them.
+
+    Attributes:
+        held: share of block halves in which a link holds.
+        chance: largest evidence on shifted copies.
+    """
 
     score: FloatArray
     verdict: NDArray[np.int8]
@@ -54,14 +65,19 @@ class Decision:
     reasons: dict[Key, str]
     findings: list[Finding]
     detectable: float
+    held: FloatArray
+    chance: float
 
     @classmethod
     def of(cls, screened: Screened, scaled: Series, checks: Checks, config: Config) -> Decision:
         """Decide from the screen's evidence, what it finds by chance, and piece by piece."""
         found = screened.evidence
         share = None if checks.pieces is None else checks.pieces.share
+        chance, halves = checks.chance.surplus, config.select.halves
+        held = held_in_halves(screened, halves=halves, rng=rng(config.seed, "halves"))
+        sure = confidence(screened, held, chance) if halves else np.zeros(held.shape)
         pairs = PairEvidence(
-            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, checks.chance.surplus, share
+            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, sure
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)
@@ -71,15 +87,16 @@ class Decision:
         decided = (verdict == LINK) | np.eye(verdict.shape[1], dtype=bool)
         rows = float(np.median([f.rows for f in screened.features]))
         penalty = extended_bic(rows, screened.tests, config.screen.gamma)
-        sure = confidence(screened, halves=config.select.halves, rng=rng(config.seed, "halves"))
         findings = [
             *_about(reasons, scaled.names),
             *_by_chance(checks.chance, len(scaled.names)),
             *_hidden(screened.drivers, scaled.names),
             *disagreeing,
         ]
-        score = screened.score if checks.pieces is None else blend(screened.score, checks.pieces)
-        return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable_share(rows, penalty))
+        score = screened.score if checks.plain is None else raised(screened.score, checks.plain, PLAIN_WEIGHT)
+        score = score if checks.pieces is None else blend(score, checks.pieces)
+        detectable = detectable_share(rows, penalty)
+        return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, held, chance)
 
 
 def assemble(

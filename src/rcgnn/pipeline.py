@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rcgnn.answer import Checks, Decision, assemble, undecidable
 from rcgnn.config import Config
 from rcgnn.data.cleaning import Cleaned, clean
+from rcgnn.data.counts import counts, stabilised
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.data.quality import QualityReport, inspect
@@ -31,10 +32,12 @@ from rcgnn.prior import Informed, Prior, known_to
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.pieces import by_pieces
+from rcgnn.screen.plain import plain_evidence
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
-from rcgnn.series import BoolArray, Series
+from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.signal.draws import Signal, infer
+from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.statespace import Readings
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ class Fit:
         scaler: how readings were scaled.
         quality: the data-quality report; None for the origin's recipes.
         prepared, signal, screened, refined: the stages' own results; None where a stage did not run.
+        decision: what was decided about the active sensors, and on what; None where no screen ran.
         mechanism: the refitted equations behind the links; None where no screen ran.
     """
 
@@ -97,6 +101,7 @@ class Fit:
     screened: Screened | None = None
     refined: Refined | None = None
     mechanism: Mechanism | None = None
+    decision: Decision | None = None
 
     @property
     def equations(self) -> dict[str, NDArray]:
@@ -156,7 +161,9 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
-    sample = Sample(signal.draws, keep, prepared.scaled.segments(), config.data.max_lag)
+    counted = counts(prepared.cleaned.series.sensors(prepared.active.tolist()))
+    draws = stabilised(signal.draws, prepared.scaled, counted)
+    sample = Sample(draws, keep, prepared.scaled.segments(), config.data.max_lag)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, rng=rng(config.seed, "drivers"))
     refined = None
@@ -164,7 +171,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, config), config)
+        plain = _plain(prepared, signal, counted, config.data.max_lag)
+        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, plain, config), config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
     with clock.stage("measure", progress):
         mechanism = _equations(graph, prepared, signal, screened, config)
@@ -186,6 +194,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         screened,
         refined,
         mechanism,
+        decision,
     )
 
 
@@ -218,12 +227,23 @@ def _equations(graph: CausalGraph, prepared: Prepared, signal: Signal, screened:
     return learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
 
 
-def _checks(sample: Sample, prepared: Prepared, screened: Screened, config: Config) -> Checks:
+def _plain(prepared: Prepared, signal: Signal, counted: BoolArray, max_lag: int) -> FloatArray | None:
+    """The second look without the state space; None where none ran."""
+    if not signal.smoothed:
+        return None
+    scaled = prepared.scaled
+    filled = interpolate(scaled.values, scaled.mask, scaled.segments())
+    spread = filled.std(axis=0)
+    unit = (filled - filled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return plain_evidence(stabilised(unit[None], scaled, counted)[0], scaled.segments(), max_lag)
+
+
+def _checks(sample: Sample, prepared: Prepared, screened: Screened, plain: FloatArray | None, config: Config) -> Checks:
     copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
     chance = largest_by_chance(sample, config.screen, copies, bases=screened.bases)
     if len(prepared.scaled.regime_names) > 1:  # a link of one regime need not hold in the pieces of another
-        return Checks(chance, None)
-    return Checks(chance, by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")))
+        return Checks(chance, None, plain)
+    return Checks(chance, by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")), plain)
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

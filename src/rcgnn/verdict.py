@@ -4,7 +4,8 @@ A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled b
 below alpha after Bonferroni over everything that competed, (3) its evidence beats the best that circularly shifted copies of
 the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
-systems make the smallest misfit significant, and such crumbs are not links. Of a pair's lags the best is named, and others
+systems make the smallest misfit significant, and such crumbs are not links. Rules (2) to (5) are strict; a pair that they turn away
+is a link all the same when its calibrated probability is high. Of a pair's lags the best is named, and others
 only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
@@ -24,6 +25,8 @@ CRUMB = 0.05
 CHANCE_MARGIN = 2.0
 """Times the best evidence on shifted copies that a link must have: shifting also takes a shared season out of step."""
 HALF_OF_THE_PIECES = 0.5
+SURE = 0.75
+"""A pair with this probability is a link even where a rule above is too strict for it."""
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
@@ -44,6 +47,7 @@ class PairEvidence:
         tests: number of features that competed for one sensor.
         profile: [K+1, N, N] evidence above its penalty of each lag by itself.
         chance: largest surplus of a pair on circularly shifted copies, where nothing drives anything.
+        confidence: [K+1, N, N] probability of each chosen link; None where nobody computed it.
         share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
     """
 
@@ -55,6 +59,7 @@ class PairEvidence:
     profile: FloatArray
     chance: float = 0.0
     share: FloatArray | None = None
+    confidence: FloatArray | None = None
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -72,6 +77,8 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
         significant &= found.share >= HALF_OF_THE_PIECES
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
+    if found.confidence is not None:
+        significant |= picked & (found.confidence.max(axis=0) >= SURE)
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)
     reasons: dict[Key, str] = {}
     unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)

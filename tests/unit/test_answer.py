@@ -37,7 +37,9 @@ def decision(links: dict[tuple[int, int, int], float], open_: dict[tuple[int, in
         score[key], verdict[key] = value, LINK
     for key in open_ or {}:
         verdict[key] = UNDECIDED
-    return Decision(score, verdict, 0.5 * (verdict == LINK), 0.9 * (verdict == LINK), dict(open_ or {}), [], 0.031)
+    return Decision(
+        score, verdict, 0.5 * (verdict == LINK), 0.9 * (verdict == LINK), dict(open_ or {}), [], 0.031, np.zeros(score.shape), 0.0
+    )
 
 
 def graph_of(made: Decision) -> CausalGraph:

@@ -106,7 +106,7 @@ def test_a_tier_decides_a_direction_that_the_data_leave_open():
         assert graph.links() == [(0, first, second)]
         assert graph.reasons == {}
         assert not graph.score[:, second, first].any()
-        assert graph.confidence[0, first, second] == 1.0
+        assert graph.confidence[0, first, second] > 0.9
 
 
 def test_a_tier_decides_where_sensors_were_read_in_different_rows():
@@ -149,7 +149,7 @@ def test_a_link_required_within_the_step_is_directed_and_never_turned(first, sec
         graph = fit(x, require=[f"{NAMES[first]} -> {NAMES[second]}{lags}"]).graph
         assert graph.links() == [(0, first, second)]
         assert graph.verdict[0, second, first] == NONE
-        assert graph.confidence[0, first, second] == 1.0
+        assert graph.confidence[0, first, second] > 0.9
 
 
 def test_the_search_closes_no_circle_over_a_required_link_within_the_step():

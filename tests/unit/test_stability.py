@@ -1,14 +1,13 @@
-"""Confidence: the share of block halves in which a link still earns its keep."""
+"""The share of block halves in which a link still earns its keep."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from rcgnn.config import ScreenConfig
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import Screened, screen
-from rcgnn.select.stability import confidence
+from rcgnn.select.stability import held_in_halves
 
 T = 600
 
@@ -18,8 +17,8 @@ def screened(x: np.ndarray, **settings) -> Screened:
     return screen(Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 1), ScreenConfig(**settings))
 
 
-def confident(model: Screened, halves: int = 20, seed: int = 0) -> np.ndarray:
-    return confidence(model, halves=halves, rng=np.random.default_rng(seed))
+def held(model: Screened, halves: int = 20, seed: int = 0) -> np.ndarray:
+    return held_in_halves(model, halves=halves, rng=np.random.default_rng(seed))
 
 
 def linked(strength: float, seed: int = 0) -> np.ndarray:
@@ -29,7 +28,7 @@ def linked(strength: float, seed: int = 0) -> np.ndarray:
 
 
 def test_a_strong_link_holds_in_every_half_and_an_absent_one_in_none():
-    found = confident(screened(linked(1.0)))
+    found = held(screened(linked(1.0)))
     assert found[1, 0, 1] == 1.0
     assert found.sum() == 1.0
 
@@ -39,7 +38,7 @@ def test_links_that_only_just_earned_their_penalty_are_as_sure_as_a_coin():
     for seed in range(12):
         model = screened(linked(0.12, seed), basis="linear")
         if 0 < model.evidence.surplus[0, 1] < 3:
-            sure.append(confident(model)[1, 0, 1])
+            sure.append(held(model)[1, 0, 1])
     assert len(sure) >= 3
     assert 0.4 < np.mean(sure) < 0.75
 
@@ -49,42 +48,31 @@ def test_a_link_of_one_stretch_of_rows_is_less_sure_than_a_steady_one():
     x[1:90, 1] += 1.5 * x[:89, 0]
     model = screened(x, basis="linear")
     assert model.evidence.chosen[1, 0, 1]
-    assert confident(model)[1, 0, 1] < 0.9
+    assert held(model)[1, 0, 1] < 0.9
 
 
 def test_always_a_share():
-    found = confident(screened(linked(0.3) + np.cumsum(linked(0.0, 3), axis=0) * 0.1))
+    found = held(screened(linked(0.3) + np.cumsum(linked(0.0, 3), axis=0) * 0.1))
     assert (found >= 0).all()
     assert (found <= 1).all()
 
 
-def test_no_halves_no_confidence():
-    assert not confident(screened(linked(1.0)), halves=0).any()
+def test_no_halves_nothing_held():
+    assert not held(screened(linked(1.0)), halves=0).any()
 
 
 def test_an_odd_number_of_halves_counts_each_once():
-    found = confident(screened(linked(1.0)), halves=3)
+    found = held(screened(linked(1.0)), halves=3)
     assert found[1, 0, 1] == 1.0
 
 
-def test_same_generator_same_confidence():
+def test_same_generator_same_shares():
     model = screened(linked(0.2, 5), basis="linear")
-    np.testing.assert_array_equal(confident(model, seed=3), confident(model, seed=3))
-
-
-def test_an_unclear_direction_takes_its_share_of_the_confidence():
-    x = np.random.default_rng(2).standard_normal((T, 3))
-    x[:, 1] += x[:, 0]
-    model = screened(x, basis="linear")
-    pair = model.evidence.chosen[0]
-    assert pair.sum() == 1
-    share = model.evidence.direction[pair][0]
-    assert confident(model)[0][pair][0] == pytest.approx(share)
-    assert 0.4 < share < 0.75
+    np.testing.assert_array_equal(held(model, seed=3), held(model, seed=3))
 
 
 def test_halves_with_fewer_rows_than_features_count_as_not_held():
     x = np.random.default_rng(3).standard_normal((22, 6))
     x[1:, 1] = 2 * x[:-1, 0] + 0.01 * x[1:, 1]
-    found = confident(screened(x, basis="linear"))
+    found = held(screened(x, basis="linear"))
     assert np.isfinite(found).all()

@@ -40,6 +40,25 @@ def test_chosen_significant_pairs_are_links_at_the_chosen_lags_only():
     assert verdict.dtype == np.int8
 
 
+@pytest.mark.parametrize(("sure", "verdict"), [(0.74, NONE), (0.76, LINK)])
+def test_what_is_sure_enough_is_a_link_where_the_copies_show_more(sure, verdict):
+    evidence = found({(1, 0, 1): 50.0})
+    confidence = np.where(evidence.chosen, sure, 0.0)
+    assert decide(replace(evidence, chance=40.0, confidence=confidence), alpha=0.05)[0][1, 0, 1] == verdict
+
+
+def test_nothing_is_sure_that_the_search_did_not_choose():
+    evidence = replace(found({}), confidence=np.full((K + 1, N, N), 0.99))
+    assert (decide(evidence, alpha=0.05)[0] == NONE).all()
+
+
+def test_a_sure_pair_with_an_unclear_direction_stays_open():
+    evidence = found({(0, 0, 1): 50.0}, log_p=0.0, direction=np.full((N, N), 0.5))
+    verdict, reasons = decide(replace(evidence, confidence=np.where(evidence.chosen, 0.9, 0.0)), alpha=0.05)
+    assert verdict[0, 0, 1] == verdict[0, 1, 0] == UNDECIDED
+    assert set(reasons.values()) == {DIRECTION}
+
+
 def test_nothing_chosen_nothing_linked():
     verdict, reasons = decide(found({}), alpha=0.05)
     assert (verdict == NONE).all()

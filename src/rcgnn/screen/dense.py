@@ -40,6 +40,11 @@ def blend_dense(score: FloatArray, dense: FloatArray, locals_: Sequence[Local], 
     for j, (local, own) in enumerate(zip(locals_, features, strict=True)):
         if (own.owner[local.chosen, 0] != own.owner[local.chosen, 1]).any():
             weight[j] *= WITHOUT_PRODUCTS
+    return raised(score, dense, weight)
+
+
+def raised(score: FloatArray, dense: FloatArray, weight: FloatArray | float) -> FloatArray:
+    """[K+1, N, N] scores with ln max(dense, 1), times a weight, added to their logarithms; lags keep their proportions."""
     pair = score.max(axis=0)
     mixed = np.log(np.maximum(pair, 1.0)) + weight * np.log(np.maximum(dense, 1.0))
     target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))

@@ -1,9 +1,8 @@
-"""Confidence: how often a link still earns its keep on half of the blocks.
+"""How often a link still earns its keep on half of the blocks.
 
 Complementary halves of contiguous blocks (Shah & Samworth 2013, with blocks for the dependence of rows): on each half
 the final model is refitted, and a link holds when its likelihood-ratio statistic reaches half of the penalty it had to
-pay on all rows. `confidence` is the share of halves in which it holds, times the share of the evidence that its
-direction has.
+pay on all rows.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray
 BLOCKS = 20
 
 
-def confidence(screened: Screened, *, halves: int, rng: np.random.Generator) -> FloatArray:
-    """[K+1, N, N] confidence in [0, 1] of each chosen link; 0 where the search chose nothing.
+def held_in_halves(screened: Screened, *, halves: int, rng: np.random.Generator) -> FloatArray:
+    """[K+1, N, N] share of halves in which each chosen link holds; 0 where the search chose nothing.
 
     Args:
         screened: the screen's models.
@@ -47,9 +46,7 @@ def confidence(screened: Screened, *, halves: int, rng: np.random.Generator) -> 
             for k, i in {(int(lag[c]), int(i)) for c in range(first, len(columns)) for i in owner[c] if i != j}:
                 mine = [c for c in range(first, len(columns)) if lag[c] == k and i in owner[c]]
                 held[k, i, j] += stat.removal(np.array(mine)) >= 0.5 * penalty * len(mine)
-    share = held / len(picks)
-    share[0] *= np.where(screened.evidence.chosen[0], screened.evidence.direction, 1.0)
-    return share
+    return held / len(picks)
 
 
 def _halves(count: int, rng: np.random.Generator) -> list[IntArray]:
