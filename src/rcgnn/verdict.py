@@ -4,8 +4,8 @@ A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled b
 below alpha after Bonferroni over everything that competed, (3) its evidence beats the best that circularly shifted copies of
 the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
-systems make the smallest misfit significant, and such crumbs are not links. Rules (2) to (5) are strict; a pair that they turn away
-is a link all the same when its calibrated probability is high. Of a pair's lags the best is named, and others
+systems make the smallest misfit significant, and such crumbs are not links. Rules (2), (3) and (5) are
+strict; a pair that they turn away is a link all the same when its calibrated probability is high. Of a pair's lags the best is named, and others
 only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
@@ -26,7 +26,7 @@ CHANCE_MARGIN = 2.0
 """Times the best evidence on shifted copies that a link must have: shifting also takes a shared season out of step."""
 HALF_OF_THE_PIECES = 0.5
 SURE = 0.75
-"""A pair with this probability is a link even where a rule above is too strict for it."""
+"""A pair with this probability is a link even where its tail, the shifted copies or its size are against it."""
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
@@ -78,7 +78,8 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
     if found.confidence is not None:
-        significant |= picked & (found.confidence.max(axis=0) >= SURE)
+        sure = picked & (found.confidence.max(axis=0) >= SURE)
+        significant |= sure if found.share is None else sure & (found.share >= HALF_OF_THE_PIECES)
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)
     reasons: dict[Key, str] = {}
     unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)

@@ -147,7 +147,7 @@ def test_a_true_link_is_found_with_its_delay_strength_and_confidence():
     done = fit_series(Series.of(driven()), config())
     assert done.graph.links() == [(1, 0, 1)]
     assert done.graph.strength[1, 0, 1] == pytest.approx(0.83, abs=0.05)
-    assert done.graph.confidence[1, 0, 1] == 1.0
+    assert done.graph.confidence[1, 0, 1] > 0.9
     assert done.graph.score[1, 0, 1] > 100
     assert (done.summary["basis"], done.summary["smoothed"]) == ("linear", False)
 

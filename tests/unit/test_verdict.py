@@ -47,6 +47,14 @@ def test_what_is_sure_enough_is_a_link_where_the_copies_show_more(sure, verdict)
     assert decide(replace(evidence, chance=40.0, confidence=confidence), alpha=0.05)[0][1, 0, 1] == verdict
 
 
+def test_nothing_is_sure_that_holds_in_few_pieces():
+    evidence = found({(1, 0, 1): 50.0})
+    confidence = np.where(evidence.chosen, 0.99, 0.0)
+    for share, verdict in ((0.4, NONE), (0.5, LINK)):
+        pieces = replace(evidence, chance=40.0, confidence=confidence, share=np.full((N, N), share))
+        assert decide(pieces, alpha=0.05)[0][1, 0, 1] == verdict
+
+
 def test_nothing_is_sure_that_the_search_did_not_choose():
     evidence = replace(found({}), confidence=np.full((K + 1, N, N), 0.99))
     assert (decide(evidence, alpha=0.05)[0] == NONE).all()
