@@ -147,3 +147,40 @@ def test_spread_gives_blocks_inside_segments_and_no_more_rows_than_asked(lengths
 def test_spread_reaches_from_the_first_block_to_the_last():
     chosen = spread([slice(0, 10_000)], 2_000, 500)
     assert (chosen[0].start, chosen[-1].stop, len(chosen)) == (0, 10_000, 4)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_order_and_the_units_of_sensors_change_no_draw(asked):
+    noise = np.random.default_rng(0)
+    x = noise.standard_normal((300, 4))
+    x[1:, 1] += x[:-1, 0]
+    x[1:, 3] += 0.5 * x[:-1, 1]
+    mask = noise.random(x.shape) > 0.2
+    order = np.array([2, 0, 3, 1])
+    unit = np.array([1e-3, 1.0, 1e6, 7.0])
+
+    def forbidding(sensors: list[int]):
+        """Nothing drives sensor 3, and sensor 0 drives all others, wherever they stand."""
+
+        def support(moment: np.ndarray, observed: np.ndarray) -> np.ndarray:
+            may = np.ones((4, 4), bool)
+            may[sensors.index(3)] = False
+            may[:, sensors.index(2)] = False
+            return np.tile(may | np.eye(4, dtype=bool), (1, len(moment) // 4 - 1))
+
+        return support if asked else None
+
+    def infer_(columns: np.ndarray):
+        columns = np.asarray(columns)
+        readings = Readings(x[:, columns] * unit[columns], mask[:, columns], [slice(0, 300)])
+        config = SignalConfig(iterations=2)
+        rng = np.random.default_rng(5)
+        return infer(readings, np.zeros(4), config=config, support=forbidding(columns.tolist()), rng=rng)
+
+    straight, turned = infer_(np.arange(4)), infer_(order)
+    assert straight.smoothed
+    assert np.ptp(straight.draws, axis=0)[~mask].mean() > 0.1
+    np.testing.assert_allclose(turned.draws, straight.draws[:, :, order], atol=1e-8)
+    np.testing.assert_allclose(turned.variance, straight.variance[:, order], atol=1e-8)
+    np.testing.assert_array_equal(turned.gated, straight.gated[:, order])
+    np.testing.assert_array_equal(turned.rows, straight.rows[order])

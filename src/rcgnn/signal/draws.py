@@ -13,7 +13,7 @@ import numpy as np
 
 from rcgnn.config import SignalConfig
 from rcgnn.health import Progress, silent
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.signal.em import Support, fit
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.statespace import LinearModel, Readings, smooth
@@ -61,7 +61,7 @@ def infer(
     rng: np.random.Generator,
     progress: Progress = silent,
 ) -> Signal:
-    """The signal behind the readings.
+    """The signal behind the readings. The order of the sensors changes nothing, not even what chance draws for one of them.
 
     Args:
         readings: in any unit; draws, mean and noise come out in units of each sensor's standard deviation.
@@ -71,6 +71,56 @@ def infer(
         rng: for the draws.
         progress: told of every EM iteration.
     """
+    order = _by_reading(readings)
+    back = np.argsort(order)
+    turned = Readings(readings.values[:, order], readings.mask[:, order], readings.segments)
+    asked = None if support is None else _turned(support, order)
+    found = _inferred(turned, noise_share[order], config, asked, rng, progress)
+    return Signal(
+        found.draws[:, :, back],
+        found.mean[:, back],
+        found.variance[:, back],
+        found.rows[back],
+        found.smoothed,
+        found.gated[:, back],
+        found.noise[back],
+    )
+
+
+def _by_reading(readings: Readings) -> IntArray:
+    """The sensors in an order that no unit and no place in the table changes: by when their large readings came."""
+    late = np.arange(len(readings.values), dtype=float)
+    centre = np.zeros(readings.values.shape[1])
+    for j, seen in enumerate(readings.mask.T):
+        x = readings.values[seen, j]
+        size = np.abs(x - np.median(x)) if x.size else x
+        if size.any():
+            share = size / size.max()
+            centre[j] = share @ late[seen] / share.sum()
+    return np.argsort(centre, kind="stable")
+
+
+def _turned(support: Support, order: IntArray) -> Support:
+    """A support that is asked about sensors in another order than its own."""
+    sensors, back = len(order), np.argsort(order)
+
+    def asked(moment: FloatArray, observed: FloatArray) -> BoolArray:
+        blocks = sensors * np.arange(len(moment) // sensors)[:, None]
+        place = (blocks + back).ravel()
+        keep = support(moment[np.ix_(place, place)], observed[back])
+        return np.asarray(keep[order][:, (blocks[:-1] + order).ravel()])
+
+    return asked
+
+
+def _inferred(
+    readings: Readings,
+    noise_share: FloatArray,
+    config: SignalConfig,
+    support: Support | None,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Signal:
     readings = _unit(readings)
     values, mask = readings.values, readings.mask
     sensors = values.shape[1]
