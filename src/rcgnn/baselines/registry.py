@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rcgnn.baselines.correlation import correlation
+from rcgnn.baselines.dynotears import dynotears
 from rcgnn.baselines.granger import granger, granger_clean
 from rcgnn.baselines.lasso_var import lasso_var
 from rcgnn.baselines.origin import origin
@@ -34,6 +35,7 @@ BASELINES: dict[str, Baseline] = {
     "granger": granger,
     "granger+clean": granger_clean,
     "lasso-var": lasso_var,
+    "dynotears": dynotears,
     "correlation": correlation,
     "sort-regress": sort_regress,
     "r2-sort-regress": r2_sort_regress,

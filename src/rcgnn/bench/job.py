@@ -31,6 +31,7 @@ LEAST_LAG = 3
 WARM = {
     OURS: ("rcgnn.refine",),
     "lasso-var": ("sklearn.linear_model",),
+    "dynotears": ("scipy.optimize",),
     "origin": ("rcgnn.origin",),
     "pcmci+": ("tigramite.pcmci", "tigramite.independence_tests.parcorr"),
     "pcmci+robust": ("tigramite.pcmci", "tigramite.independence_tests.robust_parcorr"),
