@@ -59,6 +59,7 @@ class ScreenConfig(Section):
     basis: Literal["auto", "linear", "nonlinear"] = Field("auto", description="features of each sensor: chosen by evidence, or fixed")
     instantaneous: bool = Field(True, description="look for links within one step")
     joint_rows: bool = Field(True, description="judge the direction of a same-step link on the rows in which both ends were read")
+    shape: bool = Field(True, description="let residuals that are not normal have a say in the direction of same-step links")
     hidden: Switch = Field("auto", description="hidden drivers in place of same-step links: `auto` where they explain the table better")
     gamma: float = Field(0.5, ge=0, description="weight of the extended part of the BIC penalty")
     pieces: int = Field(10, ge=0, description="pieces, at most, into which a long table is cut for scoring; below 3 it is not cut")

@@ -181,24 +181,23 @@ def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[
     if columns is None:
         columns = np.arange(plain + len(offer.pairs) * tables.max_lag)
     few, more = columns[columns < plain], columns[columns >= plain] - plain
-    chosen = slice(None) if len(few) == plain else few
     found = []
     for number, draw in enumerate(tables.draws):
-        rows = draw[keep]
-        parts = [rows[:, chosen], _products(rows, tables, offer.pairs, more)]
+        plain_rows = draw[keep] if len(few) == plain else draw[:, few][keep]
+        parts = [plain_rows, _products(draw, keep, tables, offer.pairs, more)]
         parts += [offer.hidden[number][keep]] if offer.hidden else []
         found.append(np.concatenate(parts, axis=1))
     return found
 
 
-def _products(rows: FloatArray, tables: Tables, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:
+def _products(draw: FloatArray, keep: BoolArray, tables: Tables, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:
     """Products by column: pair fastest, then lag."""
     if not len(columns):
-        return np.zeros((len(rows), 0))
+        return np.zeros((int(keep.sum()), 0))
     a, b = np.array(pairs).T[:, columns % len(pairs)]
     first = (columns // len(pairs) + 1) * tables.sensors * tables.width
-    clipped = np.clip(rows, -CLIP, CLIP)
-    return np.asarray(clipped[:, first + a] * clipped[:, first + b])
+    one, other = (np.clip(draw[:, first + side][keep], -CLIP, CLIP) for side in (a, b))
+    return np.asarray(one * other)
 
 
 def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:

@@ -2,7 +2,8 @@
 
 Moves are add, delete, reverse (Chickering 2002); the score is the sum of the sensors' penalised likelihoods; only the
 lag-0 part must be acyclic. A lagged cause of i that is not a cause of j tells i -> j from j -> i even when all noise is
-Gaussian; where nothing tells, both directions score alike and `reversal` says so.
+Gaussian; noise that is not tells by the shape of the residuals (`shape`); where nothing tells, both directions score alike and
+`reversal` says so.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Scores:
         rows: [N] rows that count for each target.
         penalty: target -> [P] penalty of each of its features.
         most: largest number of features of one sensor.
+        shape: (target, its model) -> negentropy of what the model leaves, where that has a say.
     """
 
     features: list[Features]
@@ -54,6 +56,7 @@ class Scores:
     most: int
     cache: dict[tuple[int, frozenset[int]], Local] = field(default_factory=dict)
     bases: dict[int, Local] = field(default_factory=dict)
+    shape: Callable[[int, Local], float] | None = None
 
     def local(self, target: int, parents: frozenset[int]) -> Local:
         key = (target, parents)
@@ -78,10 +81,23 @@ class Scores:
         Counting each sensor's own rows would turn every link towards the sensor that was read more often.
         """
         rows = float(min(self.rows[list(pair)]))
-        return sum(self.local(t, after).value(rows) - self.local(t, before[t]).value(rows) for t, after in move.items())
+        fit = sum(self.local(t, after).value(rows) - self.local(t, before[t]).value(rows) for t, after in move.items())
+        return fit + self.shapelier(before, move, rows)
+
+    def shapelier(self, before: Sequence[frozenset[int]], move: Mapping[int, frozenset[int]], rows: float) -> float:
+        """What a move gains by the shape of the residuals; see `shape`."""
+        if self.shape is None:
+            return 0.0
+        return 2.0 * rows * sum(self.shape(t, self.local(t, after)) - self.shape(t, self.local(t, before[t])) for t, after in move.items())
 
 
-def search(scores: Scores, *, instantaneous: bool = True, joint: Callable[[int, int], Scores] | None = None) -> Ordered:
+def search(
+    scores: Scores,
+    *,
+    instantaneous: bool = True,
+    joint: Callable[[int, int], Scores] | None = None,
+    begin: Parents | None = None,
+) -> Ordered:
     """Best-improvement search over lag-0 graphs.
 
     Args:
@@ -89,9 +105,10 @@ def search(scores: Scores, *, instantaneous: bool = True, joint: Callable[[int, 
         instantaneous: False: no lag-0 link at all.
         joint: (i, j) -> models on the rows in which both were read; the last word on the direction of a lag-0 link. Fitting
             each end on its own rows would let the pattern of missing cells decide. None: all sensors were read in the same rows.
+        begin: same-step parents to start from; None: those that prior knowledge requires.
     """
     sensors = len(scores.features)
-    parents = [_required(one) for one in scores.features]
+    parents = [_required(one) for one in scores.features] if begin is None else list(begin)
     suspects = _suspects(scores, parents) if instantaneous else []
     for _ in range(8 * sensors):
         gain, change = _best_move(scores, parents, suspects)
@@ -178,5 +195,8 @@ def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Callabl
                 cost[i, j] = CERTAIN
                 continue
             judge = scores if joint is None else joint(i, j)
-            cost[i, j] = -judge.gain(parents, {j: of_j - {i}, i: parents[i] | {j}}, (i, j))
+            move = {j: of_j - {i}, i: parents[i] | {j}}
+            cost[i, j] = -judge.gain(parents, move, (i, j))
+            if judge is not scores:
+                cost[i, j] -= scores.shapelier(parents, move, float(min(judge.rows[[i, j]])))
     return cost

@@ -15,16 +15,16 @@ from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
 from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
 from rcgnn.screen.drivers import Drivers
-from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns, moments, rows_of
+from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns, moments
 from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.order import Ordered, Scores, search
+from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_p_values
 from rcgnn.screen.search import Local, extended_bic, grow, start
+from rcgnn.screen.shape import Shapes
 from rcgnn.series import BoolArray, FloatArray
 
-TINY = 1e-9
-LEAST_EIGENVALUE = 1e-3
 DRIVER_DRAWS = 4
 LINEAR_MUST_WIN_BY = 1 / 30
 """In BIC a row: a curve that is not offered loses its link, one offered in vain costs little, and the less the more rows there are."""
@@ -121,7 +121,8 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
     found = replace(found, value={name: total for name, total in value.items() if name in tested})
     if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
         return found
-    count, margin = competing(*_innovations(won, tables, rows), config.gamma)
+    own, lagged = [one.features for one in won], [one.lagged for one in won]
+    count, margin = competing(*innovations(tables, rows, [one.offer for one in won], own, lagged), config.gamma)
     if not count or (margin <= MARGIN and config.hidden == "auto"):
         return found
     return _given_drivers(found, driver_room.infer(_repeated(tables), count, margin, rng), config)
@@ -167,6 +168,10 @@ def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: Scre
     same_rows = bool((keep == keep[:, :1]).all())
     joint = None if same_rows or not config.joint_rows else _joint(tables, keep, offers, models, config, picks)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
+    if config.shape and any(ordered.parents):
+        shapes = Shapes(tables, keep, offers, own)
+        if shapes.tell(ordered.parents, ordered.locals):
+            ordered = search(replace(models, shape=shapes.of), joint=joint, begin=ordered.parents)
     found = evidence(own, ordered, models.rows, prices, tables.max_lag)
     tests = max(len(f.lag) for f in own)
     bases = tuple(one.basis for one in won)
@@ -199,26 +204,6 @@ def _two_opinions(score: FloatArray, other: FloatArray) -> FloatArray:
     mean = np.sqrt(np.maximum(pair, 1.0) * np.maximum(other.max(axis=0), 1.0))
     target = np.where(mean > 1.0, mean, np.minimum(pair, 1.0))
     return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
-
-
-def _innovations(won: list[_Offered], tables: Tables, keep: BoolArray) -> tuple[FloatArray, float]:
-    """Correlation [N, N] of what the lagged models leave unexplained, and the rows behind it: those in which both were read."""
-    everything = np.ones(len(tables.time), bool)
-    left = np.zeros((len(tables.draws), *keep.shape))
-    for j, one in enumerate(won):
-        used = np.concatenate([one.lagged.forced, one.lagged.chosen])
-        y = int(one.features.value[j])
-        rows = np.stack([draw[:, [*used, y]] for draw in rows_of(tables, everything, one.offer)])
-        seen = rows[:, keep[:, j]]
-        scale = np.maximum(np.sqrt(seen.var(axis=1).mean(axis=0)), TINY)
-        scaled = (rows - seen.mean(axis=1, keepdims=True)) / scale
-        left[:, :, j] = np.where(keep[:, j], scaled[:, :, -1] - scaled[:, :, :-1] @ one.lagged.swept[used, y], 0.0)
-    joint = keep.T.astype(float) @ keep
-    cov = np.einsum("sti,stj->ij", left, left) / np.maximum(joint * len(left), 1.0)
-    values, vectors = np.linalg.eigh(cov)
-    cov = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
-    scale = np.sqrt(np.diag(cov))
-    return cov / np.outer(scale, scale), float(np.median(joint[~np.eye(len(joint), dtype=bool)]))
 
 
 def _repeated(tables: Tables) -> Tables:
