@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rcgnn.baselines.cmlp import cmlp
 from rcgnn.baselines.correlation import correlation
 from rcgnn.baselines.dynotears import dynotears
 from rcgnn.baselines.granger import granger, granger_clean
@@ -36,6 +37,7 @@ BASELINES: dict[str, Baseline] = {
     "granger+clean": granger_clean,
     "lasso-var": lasso_var,
     "dynotears": dynotears,
+    "cmlp": cmlp,
     "correlation": correlation,
     "sort-regress": sort_regress,
     "r2-sort-regress": r2_sort_regress,

@@ -32,6 +32,7 @@ WARM = {
     OURS: ("rcgnn.refine",),
     "lasso-var": ("sklearn.linear_model",),
     "dynotears": ("scipy.optimize",),
+    "cmlp": ("rcgnn.baselines.component_mlp",),
     "origin": ("rcgnn.origin",),
     "pcmci+": ("tigramite.pcmci", "tigramite.independence_tests.parcorr"),
     "pcmci+robust": ("tigramite.pcmci", "tigramite.independence_tests.robust_parcorr"),
