@@ -189,9 +189,9 @@ def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
     """[n, n] pairs that were hardly ever read together at any lag, or whose effect was hardly read at all."""
     seen = scaled.mask.astype(np.float64)
     rows = len(seen)
-    joint = np.max([seen[: rows - k].T @ seen[k:] for k in range(min(config.data.max_lag, rows - 1) + 1)], axis=0)
+    joint = np.max([seen[: rows - k].T @ seen[k:] for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
     read = np.array([f.rows for f in screened.features], float)
-    least = max(config.data.min_observed, ROWS_PER_LAG * config.data.max_lag)
+    least = max(config.data.min_observed, ROWS_PER_LAG * config.data.lags)
     poor = (joint < config.data.min_observed) | (read < least)[None, :]
     np.fill_diagonal(poor, val=False)
     return np.asarray(poor)

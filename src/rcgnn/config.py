@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +9,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from rcgnn.errors import ConfigError
+from rcgnn.delay import MaxLag
+from rcgnn.errors import ConfigError, did_you_mean
 
 Recipe = Literal["auto", "origin-before", "origin-after"]
 
@@ -32,7 +32,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """From table to cleaned, scaled windows."""
 
-    max_lag: int = Field(3, ge=1, le=64, description="K: longest delay looked at, in steps")
+    max_lag: MaxLag = Field(3, description="K: longest delay looked at, in steps; `auto`: as long as the table shows links, and at least 3")
     clean: Switch = Field(
         "auto", description="mark stuck values, sentinels and spikes as missing, remove drift: `auto` acts on what was found"
     )
@@ -42,6 +42,17 @@ class DataConfig(Section):
     valid_share: float = Field(0.2, gt=0, lt=0.9, description="share of rows held out, in blocks, for validation")
     valid_blocks: int = Field(5, ge=1, description="number of held-out blocks")
     min_observed: int = Field(30, ge=1, description="a sensor with fewer readings is quarantined")
+
+    @property
+    def lags(self) -> int:
+        """K as a number.
+
+        Raises:
+            ConfigError: still `auto`: no table has been looked at.
+        """
+        if self.max_lag == "auto":
+            raise ConfigError("data.max_lag: expected a number of steps here, got auto; only a fit can choose it from the table.")
+        return self.max_lag
 
 
 class SignalConfig(Section):
@@ -195,12 +206,17 @@ class Config(Section):
         """A config from plain values.
 
         Raises:
-            ConfigError: unknown name (with the nearest known one) or a value out of range.
+            ConfigError: unknown name (with the nearest known one), a value out of range, or two values that exclude each other.
         """
         try:
-            return cls.model_validate(dict(raw))
+            config = cls.model_validate(dict(raw))
         except ValidationError as error:
             raise ConfigError(f"{where}: {_sentence(error)}") from error
+        if config.recipe != "auto" and config.data.max_lag == "auto":
+            raise ConfigError(
+                f"{where}: data.max_lag: auto needs the recipe 'auto', got {config.recipe!r}, which looks at no delay; leave it out."
+            )
+        return config
 
     @classmethod
     def load(cls, path: Path) -> Config:
@@ -278,7 +294,7 @@ def check_name(path: Sequence[str], where: str) -> None:
         if not known:
             raise ConfigError(f"{where}: {'.'.join(path[:depth])!r} is one value, not a section.")
         if key not in known:
-            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{_did_you_mean(key, known)}")
+            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{did_you_mean(key, known)}")
 
 
 def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
@@ -308,7 +324,7 @@ def _sentence(error: ValidationError) -> str:
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _names_at(first["loc"][:-1])
-        return f"unknown setting {path!r}.{_did_you_mean(str(first['loc'][-1]), known)}"
+        return f"unknown setting {path!r}.{did_you_mean(str(first['loc'][-1]), known)}"
     return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {first['input']!r}."
 
 
@@ -320,11 +336,6 @@ def _names_at(path: Sequence[int | str]) -> list[str]:
             return []
         section = inner
     return list(section.model_fields)
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else f" Known here: {', '.join(known)}."
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ class RCGNN(BaseEstimator):
     Unknown names are refused with the nearest known one.
 
     Args:
-        max_lag: K, the longest delay looked at, in steps; the same as `data__max_lag`.
+        max_lag: K, the longest delay looked at, in steps; the same as `data__max_lag`. `auto`: chosen from the table, at least 3.
         recipe: `auto`, or one of the origin's two recipes.
         seed: start of every random number; the same seed gives the same answer.
         device: `auto`, `cpu` or `cuda`.
@@ -49,7 +49,7 @@ class RCGNN(BaseEstimator):
         health_: training health, one `HealthRecord` an epoch.
         summary_: plain facts of the run.
         fit_: the stages' own results.
-        config_: the settings in full.
+        config_: the settings in full, as they were given; a chosen K is `graph_.max_lag`.
         feature_names_in_: the sensors.
 
     Raises:
@@ -63,7 +63,9 @@ class RCGNN(BaseEstimator):
         (3, 4, 4)
     """
 
-    def __init__(self, max_lag: int = 3, recipe: str = "auto", seed: int = 1337, device: str = "auto", **settings: Any) -> None:
+    def __init__(
+        self, max_lag: int | Literal["auto"] = 3, recipe: str = "auto", seed: int = 1337, device: str = "auto", **settings: Any
+    ) -> None:
         self.recipe = recipe
         self.seed = seed
         self.device = device

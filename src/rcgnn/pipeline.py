@@ -28,11 +28,12 @@ from rcgnn.mechanism.effects import curved, described
 from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
-from rcgnn.prior import Informed, Prior, known_to
+from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.plain import plain_evidence
+from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
 from rcgnn.series import BoolArray, FloatArray, Series
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 OnRecord = Callable[[HealthRecord], None]
 LEAST_SENSORS = 2
+SHIFTED_COPIES = 3
+"""Circularly shifted copies behind a K that is chosen from the table."""
 FAR = 1e30
 """Scaled readings beyond this stand at it: their squares must stay finite in double precision."""
 SMALL = 64
@@ -153,17 +156,23 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         prepared = prepare(series, report, cleaned, config)
     facts = {"seconds": clock.seconds, "ranges": _ranges(series, prepared)}
     findings = [*report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
+    if config.data.max_lag == "auto":
+        with clock.stage("reach", progress):
+            reached = _reach(prepared, config, prior)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"max_lag": reached.max_lag})})
+        prior = Prior.given(config, series.names)
+        findings += reached.findings() if len(prepared.active) >= LEAST_SENSORS else []
+        facts |= {"max_lag": reached.max_lag, "evidence_by_max_lag": {str(k): v for k, v in reached.value.items()}}
     if len(prepared.active) < LEAST_SENSORS:
-        graph = undecidable(series.names, config.data.max_lag, report, prior)
+        graph = undecidable(series.names, config.data.lags, report, prior)
         return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
-    counted = counts(prepared.cleaned.series.sensors(prepared.active.tolist()))
-    draws = stabilised(signal.draws, prepared.scaled, counted)
-    sample = Sample(draws, keep, prepared.scaled.segments(), config.data.max_lag)
+    draws = stabilised(signal.draws, prepared.scaled, _counted(prepared))
+    sample = Sample(draws, keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, rng=rng(config.seed, "drivers"))
     refined = None
@@ -171,7 +180,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        plain = _plain(prepared, signal, counted, config.data.max_lag)
+        plain = plain_evidence(_filled(prepared), sample.segments, sample.max_lag) if signal.smoothed else None
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, plain, config), config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
     with clock.stage("measure", progress):
@@ -227,15 +236,27 @@ def _equations(graph: CausalGraph, prepared: Prepared, signal: Signal, screened:
     return learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
 
 
-def _plain(prepared: Prepared, signal: Signal, counted: BoolArray, max_lag: int) -> FloatArray | None:
-    """The second look without the state space; None where none ran."""
-    if not signal.smoothed:
-        return None
+def _reach(prepared: Prepared, config: Config, prior: Prior | None) -> Reach:
+    """K from the table, and not below a delay that prior knowledge names."""
+    least = max(LEAST, least_reach(config.prior, prepared.cleaned.series.names))
+    if len(prepared.active) < LEAST_SENSORS:
+        return Reach(least, {})
+    known = config.screen if prior is None else Informed.of(config.screen, prior.taking_part(prepared.active))
+    sample = Sample(_filled(prepared)[None], prepared.scaled.mask, prepared.scaled.segments(), least)
+    return reach(sample, known, [rng(config.seed, "reach", copy) for copy in range(SHIFTED_COPIES)])
+
+
+def _counted(prepared: Prepared) -> BoolArray:
+    return counts(prepared.cleaned.series.sensors(prepared.active.tolist()))
+
+
+def _filled(prepared: Prepared) -> FloatArray:
+    """[T, n] readings of the active sensors without the state space: gaps bridged by straight lines, counts as square roots."""
     scaled = prepared.scaled
     filled = interpolate(scaled.values, scaled.mask, scaled.segments())
     spread = filled.std(axis=0)
     unit = (filled - filled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return plain_evidence(stabilised(unit[None], scaled, counted)[0], scaled.segments(), max_lag)
+    return stabilised(unit[None], scaled, _counted(prepared))[0]
 
 
 def _checks(sample: Sample, prepared: Prepared, screened: Screened, plain: FloatArray | None, config: Config) -> Checks:
@@ -253,7 +274,7 @@ def _long_enough(prepared: Prepared, config: Config) -> bool:
         side = prepared.held[part]
         for run in np.split(side, np.flatnonzero(np.diff(side)) + 1):
             longest[bool(run[0])] = max(longest[bool(run[0])], len(run))
-    return min(longest.values()) > config.data.max_lag + 1
+    return min(longest.values()) > config.data.lags + 1
 
 
 def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Refined:

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from rcgnn.config import Config, PriorConfig, ScreenConfig
+from rcgnn.delay import LONGEST
 from rcgnn.errors import ConfigError, did_you_mean
 from rcgnn.series import BoolArray, IntArray
 
@@ -60,7 +61,7 @@ class Prior:
 
     @classmethod
     def given(cls, config: Config, names: Sequence[str]) -> Prior | None:
-        """The prior knowledge in a config; None where there is none.
+        """The prior knowledge in a config; None where there is none. A K still to be chosen may become any number.
 
         Raises:
             ConfigError: as `of`; or the recipe is one of the origin's, which know no prior knowledge.
@@ -69,7 +70,8 @@ class Prior:
             return None
         if config.recipe != "auto":
             raise ConfigError(f"prior: the recipe {config.recipe!r} cannot use prior knowledge; leave it out, or use the recipe 'auto'.")
-        return cls.of(config.prior, names, config.data.max_lag, instantaneous=config.screen.instantaneous)
+        max_lag = LONGEST if config.data.max_lag == "auto" else config.data.max_lag
+        return cls.of(config.prior, names, max_lag, instantaneous=config.screen.instantaneous)
 
     @classmethod
     def of(cls, config: PriorConfig, names: Sequence[str], max_lag: int, *, instantaneous: bool = True) -> Prior:
@@ -120,6 +122,20 @@ class Prior:
         inside = (owner >= 0) & (owner < len(self.names))
         known = np.where(inside, owner, target)
         return np.asarray(self.permitted[k[:, None], known, target].all(axis=1))
+
+
+def least_reach(config: PriorConfig, names: Sequence[str]) -> int:
+    """The shortest K at which everything written has a meaning: the longest delay named, one more where it is forbidden; 0 where none is.
+
+    Example:
+        >>> least_reach(PriorConfig(lags=["pump -> flow @ 4..6"], forbid=["flow -> pump"]), ("pump", "flow"))
+        6
+    """
+    read = _Statements(tuple(names), LONGEST)
+    asked = [read.link("prior", text) for text in (*config.require, *config.lags)]
+    banned = [read.link("prior", text) for text in config.forbid]
+    named = [one.lags[-1] + beyond for said, beyond in ((asked, 0), (banned, 1)) for one in said if len(one.lags) <= LONGEST]
+    return min(max(named, default=0), LONGEST)
 
 
 class Informed(ScreenConfig):

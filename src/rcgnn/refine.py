@@ -69,7 +69,7 @@ def refine(
         progress: told of every epoch.
         on_record: called with every health record.
     """
-    max_lag = config.data.max_lag
+    max_lag = config.data.lags
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
     fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held, held))

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.values import lag
+
 REFUSAL = "fit: --truth is refused, since what learns must not see the answer; fit first, then `rcgnn score RUN --truth FILE`."
 
 
@@ -23,7 +25,9 @@ def fit(  # noqa: PLR0913 - one parameter an option
     tables: Annotated[list[Path], typer.Argument(metavar="TABLE", help="Table of readings; several are recordings of one system.")],
     *,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run folder to make.")],
-    max_lag: Annotated[int | None, typer.Option(min=1, help="Longest delay looked at, in steps [default: 3].")] = None,
+    max_lag: Annotated[
+        str | None, typer.Option(metavar="K", parser=lag, help="Longest delay looked at, in steps, or auto [default: 3].")
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings to start from.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One setting, e.g. train.lr=1e-3.")] = None,
     prior: Annotated[Path | None, typer.Option(metavar="YAML", help="What is known beforehand; see docs/prior-knowledge.md.")] = None,

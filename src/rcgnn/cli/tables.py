@@ -22,6 +22,8 @@ WORST_FIRST = tuple(reversed(get_args(Severity)))
 def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], summary: Mapping[str, Any], files: Sequence[Path]) -> None:
     """Conclusion, links, open questions, findings, files; the links are those of `graph.links()`, all of them."""
     to.print(safe(graph.conclusion or f"Verdict: {summary.get('verdict', 'unknown')}."))
+    if "evidence_by_max_lag" in summary:
+        to.print(f"Longest delay looked at: {graph.max_lag} rows, chosen from the table.")
     rows = graph.rows()
     links = [row for row in rows if row["verdict"] == "link"]
     if links:

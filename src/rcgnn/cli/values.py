@@ -6,10 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from rcgnn.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def lag(text: str) -> str:
+    """A delay of at least 1, or `auto`, as it was written.
+
+    Raises:
+        typer.BadParameter: neither.
+
+    Example:
+        >>> lag("auto"), lag("12")
+        ('auto', '12')
+    """
+    if text != "auto" and not (text.isdecimal() and int(text) >= 1):
+        raise typer.BadParameter(f"expected a whole number of at least 1, or auto, got {text!r}.")
+    return text
 
 
 def cell(value: float | None) -> str:
