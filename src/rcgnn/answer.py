@@ -23,8 +23,9 @@ from rcgnn.screen.structural import Screened
 from rcgnn.select.confidence import confidence
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
+from rcgnn.select.modes import Seen, revise
 from rcgnn.select.stability import held_in_halves
-from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
 FEW_ROWS = "too few joint rows"
@@ -97,6 +98,17 @@ class Decision:
         score = score if checks.pieces is None else blend(score, checks.pieces)
         detectable = detectable_share(rows, penalty)
         return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, held, chance)
+
+    def revised(self, seen: Seen, differing: IntArray) -> Decision:
+        """With what single operating modes add and drop; `differing` [m, 3] are the candidates that differ between modes."""
+        differs = np.zeros(self.verdict.shape, bool)
+        differs[tuple(differing.T)] = True
+        verdict = revise(self.verdict, self.reasons, seen, differs)
+        added, dropped = (verdict == LINK) & (self.verdict != LINK), (verdict != LINK) & (self.verdict == LINK)
+        lost = dropped.any(axis=0) & ~(verdict == LINK).any(axis=0)
+        score = np.where(lost, np.minimum(self.score, seen.score), np.where(added, np.maximum(self.score, seen.score), self.score))
+        sure = np.where(lost, 0.0, np.where(added, np.maximum(self.confidence, seen.confidence), self.confidence))
+        return replace(self, score=score, verdict=verdict, strength=np.where(dropped, 0.0, self.strength), confidence=sure)
 
 
 def assemble(

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from rcgnn.config import Config, Section, check_name
 from rcgnn.data.frames import to_series
 from rcgnn.errors import ConfigError, InputError, TruthRefusedError
-from rcgnn.graph import CausalGraph
+from rcgnn.graph import REGIME_COLUMNS, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.forecast import Forecast, forecast
@@ -147,6 +147,22 @@ class RCGNN(BaseEstimator):
         if not hasattr(self, "graph_"):
             raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
         return self.graph_.edges()
+
+    def regimes(self) -> pd.DataFrame:
+        """Strength of every link in every operating mode: cause, effect, lag, regime, strength, low, high, in_units, p, differs.
+
+        `p` is the p-value of "the same in all modes", before Holm. A link that does not differ repeats its one strength in every mode.
+
+        Returns:
+            One row a link and mode; no row where the table has one mode.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if not hasattr(self, "graph_"):
+            raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+        numbers = dict.fromkeys(("strength", "low", "high", "in_units", "p"), np.float64)
+        return pd.DataFrame(self.graph_.regime_rows(), columns=list(REGIME_COLUMNS)).astype(numbers | {"differs": bool})
 
     def predict(self, X: Any, *, interval: bool = False) -> pd.DataFrame:
         """What each sensor reads one step ahead, in sensor units, from the rows before.

@@ -62,6 +62,45 @@ class Effect:
 EFFECT_COLUMNS = tuple(f.name for f in fields(Effect))
 
 
+@dataclass(frozen=True)
+class Slope:
+    """Strength of one link in one operating mode, with its 95 % interval; the units are those of `strength` and `Effect.in_units`.
+
+    Raises:
+        InputError: a number is not finite, or the interval ends before it begins.
+    """
+
+    strength: float
+    low: float
+    high: float
+    in_units: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(astuple(self)).all() or self.low > self.high:
+            raise InputError(f"graph: a slope must hold finite numbers and low <= high, got {self}.")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Whether one link is the same in all operating modes; see `rcgnn.mechanism.modes`.
+
+    Attributes:
+        p: p-value of "the same in all modes", before Holm; None where fewer than two modes could say anything.
+        slopes: by mode, of a link that differs; empty: one strength serves all modes.
+    """
+
+    p: float | None
+    slopes: Mapping[str, Slope] = field(default_factory=dict)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the strength is not the same in all modes."""
+        return bool(self.slopes)
+
+
+REGIME_COLUMNS = ("cause", "effect", "lag", "regime", "strength", "low", "high", "in_units", "p", "differs")
+
+
 @dataclass(frozen=True, eq=False)
 class CausalGraph:
     """Which sensor drives which, after how many steps, how strongly, how sure.
@@ -78,9 +117,11 @@ class CausalGraph:
         aliases: near-copies, by name of the sensor that stands for them.
         conclusion: one sentence: what was found, or why nothing could be.
         effects: intervals of the strength and the strength in sensor units, by (k, i, j); links without one are absent.
+        regimes: operating modes that were compared; empty where there is one.
+        contrasts: the comparison of each link over the modes, by (k, i, j).
 
     Raises:
-        InputError: shapes disagree or a number is not finite.
+        InputError: shapes disagree, a number is not finite, or a contrast belongs to no link or names no mode.
 
     Example:
         >>> score = np.zeros((2, 2, 2)); score[1, 0, 1] = 9.0
@@ -99,6 +140,8 @@ class CausalGraph:
     aliases: Mapping[str, str] = field(default_factory=dict)
     conclusion: str = ""
     effects: Mapping[Key, Effect] = field(default_factory=dict)
+    regimes: tuple[str, ...] = ()
+    contrasts: Mapping[Key, Contrast] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -118,8 +161,10 @@ class CausalGraph:
                 frozen[:, np.arange(n), np.arange(n)] = 0
             frozen.flags.writeable = False
             object.__setattr__(self, what, frozen)
-        if any(self.verdict[key] != LINK for key in self.effects):
-            raise InputError("graph: effects belong to decided links alone.")
+        if any(self.verdict[key] != LINK for key in [*self.effects, *self.contrasts]):
+            raise InputError("graph: effects and contrasts belong to decided links alone.")
+        if any(not contrast.slopes.keys() <= set(self.regimes) for contrast in self.contrasts.values()):
+            raise InputError(f"graph: a contrast names an operating mode that is not among {list(self.regimes)}.")
 
     @classmethod
     def of(cls, names: tuple[str, ...], score: FloatArray, verdict: NDArray[np.int8], **more: Any) -> CausalGraph:
@@ -182,6 +227,30 @@ class CausalGraph:
             for k, i, j in [*self.links(), *self.undecided()]
         ]
 
+    @property
+    def by_regime(self) -> dict[str, FloatArray]:
+        """[K+1, N, N] `strength` in each operating mode; what does not differ, and own memory, is the same in all. Empty for one mode."""
+        found = {name: np.array(self.strength) for name in self.regimes}
+        for key, contrast in self.contrasts.items():
+            for name, slope in contrast.slopes.items():
+                found[name][key] = slope.strength
+        return found
+
+    def regime_rows(self) -> list[dict[str, Any]]:
+        """One plain dict a link and operating mode, links in the order of `rows()`: the rows of regimes.csv; none for one mode."""
+        rows = []
+        for key in self.links() if self.regimes else []:
+            k, i, j = key
+            common, contrast = self.effects.get(key), self.contrasts.get(key, Contrast(None))
+            whole = {"strength": float(self.strength[key])} | {name: getattr(common, name, None) for name in ("low", "high", "in_units")}
+            unknown = {"low": None, "high": None, "in_units": None} if contrast.differs else {}
+            told = {"p": contrast.p, "differs": contrast.differs}
+            for name in self.regimes:
+                slope = contrast.slopes.get(name)
+                own = whole | unknown if slope is None else dict(zip(("strength", "low", "high", "in_units"), astuple(slope), strict=True))
+                rows.append({"cause": self.names[i], "effect": self.names[j], "lag": k, "regime": name, **own, **told})
+        return rows
+
     def edges(self) -> pd.DataFrame:
         """`rows()` as a pandas frame: cause, effect, lag, strength, confidence, verdict, score, reason, and those of `Effect`."""
         import pandas as pd
@@ -221,14 +290,15 @@ class CausalGraph:
                 "confidence": self.confidence.tolist(),
                 "reasons": [[*key, why] for key, why in sorted(self.reasons.items())],
                 "effects": [[*key, *astuple(effect)] for key, effect in sorted(self.effects.items())],
-            },
+            }
+            | ({"regimes": list(self.regimes), "contrasts": _told(self.contrasts)} if self.regimes else {}),
             ensure_ascii=False,
             allow_nan=False,
         )
 
     @classmethod
     def from_json(cls, text: str) -> CausalGraph:
-        """Inverse of `to_json`; a text without effects, as older versions wrote it, gives a graph without them.
+        """Inverse of `to_json`; a text without effects or operating modes, as older versions wrote it, gives a graph without them.
 
         Raises:
             InputError: not such a text.
@@ -246,6 +316,16 @@ class CausalGraph:
                 raw["aliases"],
                 raw["conclusion"],
                 {(k, i, j): Effect(*numbers) for k, i, j, *numbers in raw.get("effects", [])},
+                tuple(raw.get("regimes", [])),
+                {
+                    (k, i, j): Contrast(p, {name: Slope(*numbers) for name, numbers in slopes.items()})
+                    for k, i, j, p, slopes in raw.get("contrasts", [])
+                },
             )
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"graph.json: not a graph that rcgnn wrote ({error}).") from error
+
+
+def _told(contrasts: Mapping[Key, Contrast]) -> list[list[Any]]:
+    """[k, i, j, p, {mode: [strength, low, high, in_units]}] of every contrast."""
+    return [[*key, c.p, {name: list(astuple(slope)) for name, slope in c.slopes.items()}] for key, c in sorted(contrasts.items())]

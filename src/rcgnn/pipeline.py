@@ -22,10 +22,12 @@ from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.scaling import Scaler, ranges
 from rcgnn.data.windows import split_blocks
 from rcgnn.diagnosis import diagnose
-from rcgnn.graph import CausalGraph
+from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.mechanism.contrast import about, contrasted
 from rcgnn.mechanism.effects import curved, described
 from rcgnn.mechanism.equations import Mechanism
+from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.prior import Informed, Prior, known_to, least_reach
@@ -36,6 +38,7 @@ from rcgnn.screen.plain import plain_evidence
 from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
+from rcgnn.select.modes import by_mode, candidates
 from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.signal.draws import Signal, infer
 from rcgnn.signal.interpolate import interpolate
@@ -182,13 +185,16 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     with clock.stage("decide", progress):
         plain = plain_evidence(_filled(prepared), sample.segments, sample.max_lag) if signal.smoothed else None
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, plain, config), config)
+        material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+        decision = _by_mode(decision, sample, material, screened, config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
     with clock.stage("measure", progress):
-        mechanism = _equations(graph, prepared, signal, screened, config)
-        graph = described(graph, mechanism)
+        mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
+        modes = _compared(decision.verdict == LINK, material, config)
+        graph = contrasted(described(graph, mechanism), mechanism, modes)
     records = refined.records if refined else []
     findings += _given_up(refined)
-    findings += [*decision.findings, *diagnose(records, config)]
+    findings += [*decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined)
     return Fit(
         graph,
@@ -231,9 +237,17 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     return signal, scaled.mask & ~signal.gated
 
 
-def _equations(graph: CausalGraph, prepared: Prepared, signal: Signal, screened: Screened, config: Config) -> Mechanism:
-    material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
-    return learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
+def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
+    return compare(material, np.argwhere(links), config.data.max_lag, rng(config.seed, "modes"), config.select.alpha)
+
+
+def _by_mode(decision: Decision, sample: Sample, material: Material, screened: Screened, config: Config) -> Decision:
+    """The decision with what single operating modes show, where links differ between them."""
+    seen = by_mode(sample, material.table.regime, screened, config)
+    if seen is None:
+        return decision
+    modes = _compared(candidates(decision.verdict, seen), material, config)
+    return decision if modes is None else decision.revised(seen, modes.links[modes.differs])
 
 
 def _reach(prepared: Prepared, config: Config, prior: Prior | None) -> Reach:

@@ -24,12 +24,12 @@ from pydantic import ValidationError
 from rcgnn.config import Config
 from rcgnn.encode import as_csv, as_json, as_npz, from_npz, plain, utf8
 from rcgnn.errors import ConfigError, InputError, RunDirError
-from rcgnn.graph import EFFECT_COLUMNS, UNDECIDED, CausalGraph
+from rcgnn.graph import EFFECT_COLUMNS, REGIME_COLUMNS, UNDECIDED, CausalGraph
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.series import Series
 
 SCHEMA_VERSION = 1
-_ANSWER = ("graph.json", "edges.csv", "scores.npz", "mechanism.npz", "findings.json", "model.safetensors", "summary.json")
+_ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "findings.json", "model.safetensors", "summary.json")
 FILES = ("config.yaml", *_ANSWER, "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
 MARKER = "health.jsonl"
@@ -149,9 +149,11 @@ class RunDir:
         self._write("summary.json", as_json(summarise(answer, series, config)))
 
     def write_graph(self, graph: CausalGraph) -> None:
-        """`graph.json`, `edges.csv` and `scores.npz`: three views of one object."""
+        """`graph.json`, `edges.csv`, `scores.npz`, and `regimes.csv` for several operating modes: views of one object."""
         self._write("graph.json", utf8(graph.to_json() + "\n"))
         self._write("edges.csv", as_csv(EDGE_COLUMNS, graph.rows()))
+        if graph.regimes:
+            self._write("regimes.csv", as_csv(REGIME_COLUMNS, graph.regime_rows()))
         self._write("scores.npz", as_npz(_arrays(graph)))
 
     def config(self) -> Config:

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rcgnn import rundir
 from rcgnn.config import Config
 from rcgnn.errors import RunDirError
-from rcgnn.graph import CausalGraph
+from rcgnn.graph import CausalGraph, Contrast, Slope
 from rcgnn.health import Finding, GraphHealth, HealthRecord, LossHealth
 from rcgnn.rundir import FILES, MARKER, RunDir, digest, summarise
 from rcgnn.series import Series
@@ -72,8 +72,8 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def test_files_and_what_they_hold(tmp_path):
     run = RunDir.open(written(tmp_path / "deep" / "run").path)
-    assert set(contents(run.path)) == set(FILES) - {"report.html"}
-    assert [file.name for file in run.files()] == [name for name in FILES if name != "report.html"]
+    assert set(contents(run.path)) == set(FILES) - {"report.html", "regimes.csv"}
+    assert [file.name for file in run.files()] == [name for name in FILES if name not in ("report.html", "regimes.csv")]
     graph = graph_of()
     assert run.graph().to_json() == graph.to_json()
     assert run.records() == [record(1), record(2)]
@@ -155,6 +155,23 @@ def test_any_names_come_back(tmp_path, names):
         rows = list(csv.DictReader(file))
     expected = [{column: "" if row[column] is None else str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
     assert rows == expected
+
+
+def test_regimes_csv_holds_the_rows_of_the_graph_and_only_several_modes_have_one(tmp_path):
+    contrasts = {(1, 0, 1): Contrast(0.001, {"a": Slope(0.5, 0.4, 0.6, 2.5)}), (0, 1, 2): Contrast(None)}
+    graph = replace(graph_of(), regimes=("a", "b,c"), contrasts=contrasts)
+    run = RunDir(tmp_path / "run")
+    run.write_graph(graph)
+    assert run.graph().to_json() == graph.to_json()
+    with (run.path / "regimes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["cause", "effect", "lag", "regime", "strength", "low", "high", "in_units", "p", "differs"]
+    assert rows == [{name: "" if value is None else str(value) for name, value in row.items()} for row in graph.regime_rows()]
+    assert len(rows) == 6
+    assert (run.path / "regimes.csv") in run.files()
+    again = RunDir(run.path, overwrite=True)
+    again.write_graph(graph_of())
+    assert not (run.path / "regimes.csv").exists()
 
 
 def test_a_lone_surrogate_cannot_stop_a_run(tmp_path):

@@ -40,8 +40,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     from rcgnn.bench.markdown import means_row, short
     from rcgnn.bench.runner import Limits
     from rcgnn.bench.suite import choose_methods, parse_seeds, read_suite
-    from rcgnn.cli.console import console, safe
-    from rcgnn.cli.tables import print_table
+    from rcgnn.cli.console import console, print_table, safe
 
     what = read_suite(suite)
     plan = Plan(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 ENDLESS = 100_000
 """Columns of a pipe or a file: nothing is wrapped or cut there."""
@@ -33,3 +36,15 @@ def safe(text: object) -> str:
 
 def _printable(character: str) -> bool:
     return character == JOINER or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> None:
+    """A table; the first columns hold text, the others numbers. Long names fold, they are never cut."""
+    table = Table(box=box.SIMPLE_HEAD if to.is_terminal else None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if number < text_columns else "right")
+    for row in rows:
+        table.add_row(*(safe(cell) for cell in row))
+    if not to.is_terminal:
+        to.print()
+    to.print(table)

@@ -20,8 +20,7 @@ def intervene(
 
     Prints the last step; difference with its 95 % interval. An answer about the learned system, not about the plant.
     """
-    from rcgnn.cli.console import console, safe
-    from rcgnn.cli.tables import print_table
+    from rcgnn.cli.console import console, print_table, safe
     from rcgnn.cli.values import pairs_of, save_table
     from rcgnn.data.readers import read_table
     from rcgnn.mechanism.equations import Mechanism

@@ -21,8 +21,7 @@ def predict(
 
     r2 is that of the forecast, last that of the last reading, inside the share of readings in the 95 % interval.
     """
-    from rcgnn.cli.console import console, safe
-    from rcgnn.cli.tables import print_table
+    from rcgnn.cli.console import console, print_table, safe
     from rcgnn.cli.values import cell, save_table
     from rcgnn.data.readers import read_table
     from rcgnn.mechanism.equations import Mechanism

@@ -37,8 +37,7 @@ def score(
     """Score a stored run against the true graph: window, summary and instantaneous graph, each by itself."""
     import json
 
-    from rcgnn.cli.console import console
-    from rcgnn.cli.tables import print_table
+    from rcgnn.cli.console import console, print_table
     from rcgnn.cli.values import cell
     from rcgnn.evaluate.comparison import OUTCOMES, compare
     from rcgnn.evaluate.metrics import score as score_targets

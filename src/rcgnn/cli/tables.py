@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from rcgnn.cli.console import safe
+from rcgnn.cli.links import print_links, print_regimes
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, Severity
 
@@ -30,6 +29,7 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
         print_links(to, links)
         for reason, count in Counter(row["reason"] for row in links if row["reason"]).items():
             to.print(f"  of these {count} x {safe(reason)}")
+    print_regimes(to, [row for row in graph.regime_rows() if row["differs"]])
     print_undecided(to, [row["reason"] for row in rows if row["verdict"] == "undecided"])
     for name, why in graph.quarantined.items():
         to.print(safe(f"Left out: {name}: {why}"))
@@ -39,18 +39,6 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
     to.print("\nFiles:")
     for file in files:
         to.print(f"  {safe(file)}")
-
-
-def print_links(to: Console, links: Sequence[Mapping[str, Any]]) -> None:
-    """One line a link; interval and sensor units only where a link has them."""
-    measured = any(row["low"] is not None for row in links)
-    columns = ("cause", "effect", "lag", "strength", *(("95 %", "in units", "swing") if measured else ()), "confidence")
-    lines = []
-    for r in links:
-        more = ("-",) * 3 if r["low"] is None else (f"{r['low']:+.3f} .. {r['high']:+.3f}", f"{r['in_units']:.4g}", f"{r['swing']:.3f}")
-        middle = more if measured else ()
-        lines.append((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", *middle, f"{r['confidence']:.2f}"))
-    print_table(to, columns, lines, text_columns=2)
 
 
 def print_undecided(to: Console, reasons: Sequence[str]) -> None:
@@ -78,15 +66,3 @@ def print_findings(to: Console, findings: Sequence[Finding]) -> None:
     if len(ranked) > SHOWN_FINDINGS:
         hidden = sum(len(same) for _, same in ranked[SHOWN_FINDINGS:])
         to.print(f"  ... and {hidden} more in findings.json")
-
-
-def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> None:
-    """A table; the first columns hold text, the others numbers. Long names fold, they are never cut."""
-    table = Table(box=box.SIMPLE_HEAD if to.is_terminal else None, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", justify="left" if number < text_columns else "right")
-    for row in rows:
-        table.add_row(*(safe(cell) for cell in row))
-    if not to.is_terminal:
-        to.print()
-    to.print(table)

@@ -215,6 +215,11 @@ class Blocks:
             y: [S, rows] target.
             counts: [rows] rows that count.
         """
+        once, again = self.moments(x, y, counts)
+        return solve(once[None])[0], solve(again)
+
+    def moments(self, x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Sums of squares and products [p+1, p+1] of features and target, the target last, and [R, p+1, p+1] on the resamples."""
         full = np.concatenate([x, y[:, :, None]], axis=2) * counts[:, None]
         width = full.shape[2]
         cut = np.zeros((len(full), self.weight.shape[1] * self.piece, width))
@@ -225,10 +230,10 @@ class Blocks:
         again = np.zeros((len(self.draw), width * width))
         for s, one in enumerate(flat):
             again[self.draw == s] = self.weight[self.draw == s] @ one
-        return _solve(gram.mean(axis=0).sum(axis=0)[None])[0], _solve(again.reshape(-1, width, width))
+        return gram.mean(axis=0).sum(axis=0), again.reshape(-1, width, width)
 
 
-def _solve(gram: FloatArray) -> FloatArray:
+def solve(gram: FloatArray) -> FloatArray:
     """[R, p] least squares from the second moments [R, p+1, p+1] of features and target, the target last."""
     inner, cross = gram[:, :-1, :-1], gram[:, :-1, -1]
     scale = np.sqrt(np.maximum(np.einsum("rpp->rp", inner), np.finfo(float).tiny))
