@@ -238,7 +238,7 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
 
 
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
-    return compare(material, np.argwhere(links), config.data.max_lag, rng(config.seed, "modes"), config.select.alpha)
+    return compare(material, np.argwhere(links), config.data.lags, rng(config.seed, "modes"), config.select.alpha)
 
 
 def _by_mode(decision: Decision, sample: Sample, material: Material, screened: Screened, config: Config) -> Decision:
