@@ -39,6 +39,7 @@ from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.signal.draws import Signal, infer
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.statespace import Readings
+from rcgnn.signal.vanishing import suspects, told
 
 if TYPE_CHECKING:
     from rcgnn.refine import Refined
@@ -161,6 +162,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
+    if signal.selection is not None:
+        findings = _told(findings, prepared, signal)
     counted = counts(prepared.cleaned.series.sensors(prepared.active.tolist()))
     draws = stabilised(signal.draws, prepared.scaled, counted)
     sample = Sample(draws, keep, prepared.scaled.segments(), config.data.max_lag)
@@ -214,12 +217,19 @@ def prepare(series: Series, report: QualityReport, cleaned: Cleaned, config: Con
 
 def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
     scaled = prepared.scaled
-    readings = Readings(scaled.values, scaled.mask, scaled.segments())
+    hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
+    readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
     noise = noise_share(scaled.values, segment_number(scaled))
     draw = rng(config.seed, "signal")
     support = partial(sparse_support, prior=known_to(config.screen))
     signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
     return signal, scaled.mask & ~signal.gated
+
+
+def _told(findings: list[Finding], prepared: Prepared, signal: Signal) -> list[Finding]:
+    """What the selection model says about missing cells, in sensor units (of the readings without their trend)."""
+    here = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+    return told(findings, prepared.report, prepared.scaled.names, signal.selection, here.unit, here.offset)
 
 
 def _equations(graph: CausalGraph, prepared: Prepared, signal: Signal, screened: Screened, config: Config) -> Mechanism:
