@@ -16,7 +16,7 @@ FLOORS = {
     "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2,
     "signal": 3, "screen": 3, "model": 3,
-    "losses": 4, "mechanism": 4,
+    "losses": 4, "mechanism": 4, "prepared": 4,
     "train": 5, "select": 5, "origin": 5,
     "refine": 6, "answer": 6, "baselines": 6, "report": 6,
     "pipeline": 7,

@@ -13,11 +13,10 @@ from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.numerics import rng
 from rcgnn.prior import Prior
-from rcgnn.screen.dense import raised
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
 from rcgnn.screen.pieces import Pieces, blend
-from rcgnn.screen.plain import PLAIN_WEIGHT
+from rcgnn.screen.plain import Plain
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.select.confidence import confidence
@@ -42,12 +41,12 @@ ROWS_PER_LAG = 5
 @dataclass(frozen=True, eq=False)
 class Checks:
     """The screen's second looks: on shifted copies of the table, on pieces of it (None where it is too short) and on readings
-    that no state space filled in ([n, n] dense evidence; None where none ran).
+    that no state space filled in (None where none ran).
     """
 
     chance: Chance
     pieces: Pieces | None
-    plain: FloatArray | None = None
+    plain: Plain | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,7 @@ class Decision:
             *_hidden(screened.drivers, scaled.names),
             *disagreeing,
         ]
-        score = screened.score if checks.plain is None else raised(screened.score, checks.plain, PLAIN_WEIGHT)
+        score = screened.score if checks.plain is None else checks.plain.blended(screened.score)
         score = score if checks.pieces is None else blend(score, checks.pieces)
         detectable = detectable_share(rows, penalty)
         return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, held, chance)

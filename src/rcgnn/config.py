@@ -62,6 +62,7 @@ class SignalConfig(Section):
     lags: int = Field(3, ge=1, le=16, description="order of the vector autoregression")
     iterations: int = Field(8, ge=1, description="EM iterations")
     draws: int = Field(4, ge=1, le=64, description="posterior samples handed to the screen")
+    mnar: Switch = Field("auto", description="a model of values that make their own reading vanish: `auto` for sensors that look like it")
 
 
 class ScreenConfig(Section):

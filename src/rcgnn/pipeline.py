@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from rcgnn.answer import Checks, Decision, assemble, undecidable
 from rcgnn.config import Config
-from rcgnn.data.cleaning import Cleaned, clean
-from rcgnn.data.counts import counts, stabilised
+from rcgnn.data.cleaning import clean
+from rcgnn.data.counts import stabilised
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.data.quality import QualityReport, inspect
-from rcgnn.data.scaling import Scaler, ranges
-from rcgnn.data.windows import split_blocks
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
@@ -30,19 +28,20 @@ from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
+from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
 from rcgnn.screen.pieces import by_pieces
-from rcgnn.screen.plain import plain_evidence
+from rcgnn.screen.plain import plainly
 from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
 from rcgnn.select.modes import by_mode, candidates
-from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal, infer
-from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.statespace import Readings
+from rcgnn.signal.vanishing import suspects, told
 
 if TYPE_CHECKING:
     from rcgnn.refine import Refined
@@ -51,31 +50,8 @@ OnRecord = Callable[[HealthRecord], None]
 LEAST_SENSORS = 2
 SHIFTED_COPIES = 3
 """Circularly shifted copies behind a K that is chosen from the table."""
-FAR = 1e30
-"""Scaled readings beyond this stand at it: their squares must stay finite in double precision."""
 SMALL = 64
 """Up to this many sensors one thread does best."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """The table as the learning stages see it.
-
-    Attributes:
-        report: what was wrong with the readings.
-        cleaned: all sensors, cleaned, in sensor units.
-        active: sensors that take part, as indices into the table.
-        scaled: the active sensors, scaled.
-        held: [T] True = held out for validation.
-        scaler: units of the active sensors.
-    """
-
-    report: QualityReport
-    cleaned: Cleaned
-    active: NDArray[np.int64]
-    scaled: Series
-    held: BoolArray
-    scaler: Scaler
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +133,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     with clock.stage("clean", progress):
         cleaned = clean(series, report, config.data.clean)
         prepared = prepare(series, report, cleaned, config)
-    facts = {"seconds": clock.seconds, "ranges": _ranges(series, prepared)}
+    facts = {"seconds": clock.seconds, "ranges": prepared.ranges(series)}
     findings = [*report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if config.data.max_lag == "auto":
         with clock.stage("reach", progress):
@@ -165,7 +141,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         config = config.model_copy(update={"data": config.data.model_copy(update={"max_lag": reached.max_lag})})
         prior = Prior.given(config, series.names)
         findings += reached.findings() if len(prepared.active) >= LEAST_SENSORS else []
-        facts |= {"max_lag": reached.max_lag, "evidence_by_max_lag": {str(k): v for k, v in reached.value.items()}}
+        facts |= reached.facts()
     if len(prepared.active) < LEAST_SENSORS:
         graph = undecidable(series.names, config.data.lags, report, prior)
         return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
@@ -174,7 +150,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
-    draws = stabilised(signal.draws, prepared.scaled, _counted(prepared))
+    findings = _told(findings, prepared, signal)
+    draws = stabilised(signal.draws, prepared.scaled, prepared.counted)
     sample = Sample(draws, keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, rng=rng(config.seed, "drivers"))
@@ -183,8 +160,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
-        plain = plain_evidence(_filled(prepared), sample.segments, sample.max_lag) if signal.smoothed else None
-        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, plain, config), config)
+        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, signal, config), config)
         material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
         decision = _by_mode(decision, sample, material, screened, config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
@@ -213,28 +189,23 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     )
 
 
-def prepare(series: Series, report: QualityReport, cleaned: Cleaned, config: Config) -> Prepared:
-    """Leave out what cannot take part, hold out blocks, scale by the training rows."""
-    out = {*report.quarantined, *report.aliases}
-    active = np.array([i for i, name in enumerate(series.names) if name not in out], np.int64)
-    held = split_blocks(series, config.data.valid_share, config.data.valid_blocks)
-    if not len(active):
-        return Prepared(report, cleaned, active, series, held, Scaler.fit(series, ~held))
-    taking_part = cleaned.series.sensors(active.tolist())
-    scaler = Scaler.fit(taking_part, ~held) if config.data.scale else Scaler(np.zeros(len(active)), np.ones(len(active)), taking_part.names)
-    scaled = scaler.transform(taking_part)
-    scaled = scaled.with_values(np.clip(scaled.values, -FAR, FAR), scaled.mask)
-    return Prepared(report, cleaned, active, scaled, held, scaler)
-
-
 def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
     scaled = prepared.scaled
-    readings = Readings(scaled.values, scaled.mask, scaled.segments())
+    hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
+    readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
     noise = noise_share(scaled.values, segment_number(scaled))
     draw = rng(config.seed, "signal")
     support = partial(sparse_support, prior=known_to(config.screen))
     signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
     return signal, scaled.mask & ~signal.gated
+
+
+def _told(findings: list[Finding], prepared: Prepared, signal: Signal) -> list[Finding]:
+    """What the selection model says about missing cells, in sensor units (of the readings without their trend)."""
+    if signal.selection is None:
+        return findings
+    here = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+    return told(findings, prepared.report, prepared.scaled.names, signal.selection, here.unit, here.offset)
 
 
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
@@ -256,29 +227,20 @@ def _reach(prepared: Prepared, config: Config, prior: Prior | None) -> Reach:
     if len(prepared.active) < LEAST_SENSORS:
         return Reach(least, {})
     known = config.screen if prior is None else Informed.of(config.screen, prior.taking_part(prepared.active))
-    sample = Sample(_filled(prepared)[None], prepared.scaled.mask, prepared.scaled.segments(), least)
+    sample = Sample(prepared.filled()[None], prepared.scaled.mask, prepared.scaled.segments(), least)
     return reach(sample, known, [rng(config.seed, "reach", copy) for copy in range(SHIFTED_COPIES)])
 
 
-def _counted(prepared: Prepared) -> BoolArray:
-    return counts(prepared.cleaned.series.sensors(prepared.active.tolist()))
-
-
-def _filled(prepared: Prepared) -> FloatArray:
-    """[T, n] readings of the active sensors without the state space: gaps bridged by straight lines, counts as square roots."""
-    scaled = prepared.scaled
-    filled = interpolate(scaled.values, scaled.mask, scaled.segments())
-    spread = filled.std(axis=0)
-    unit = (filled - filled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return stabilised(unit[None], scaled, _counted(prepared))[0]
-
-
-def _checks(sample: Sample, prepared: Prepared, screened: Screened, plain: FloatArray | None, config: Config) -> Checks:
+def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signal, config: Config) -> Checks:
     copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
     chance = largest_by_chance(sample, config.screen, copies, bases=screened.bases)
-    if len(prepared.scaled.regime_names) > 1:  # a link of one regime need not hold in the pieces of another
-        return Checks(chance, None, plain)
-    return Checks(chance, by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")), plain)
+    pieces = None
+    if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
+        pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
+    if not signal.smoothed:
+        return Checks(chance, pieces)
+    read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
+    return Checks(chance, pieces, plainly(read, config.screen, search=pieces is None))
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:
@@ -323,16 +285,6 @@ def _given_up(refined: Refined | None) -> list[Finding]:
             applied=True,
         )
     ]
-
-
-def _ranges(series: Series, prepared: Prepared) -> dict[str, list[list[float | None]]]:
-    """Lowest and highest reading of every sensor before cleaning and scaling, and after."""
-    after = {name: (low, high) for name, low, high in ranges(prepared.scaled)} if len(prepared.active) else {}
-    return {name: [_finite(low, high), _finite(*after[name]) if name in after else [None, None]] for name, low, high in ranges(series)}
-
-
-def _finite(*numbers: float) -> list[float | None]:
-    return [float(x) if np.isfinite(x) else None for x in numbers]
 
 
 def _origin(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:

@@ -178,3 +178,21 @@ def test_sensor_of_another_order_of_the_columns_gives_the_same():
     two = smooth(turned, Readings(values[:, order], mask[:, order], [slice(0, T)]))
     np.testing.assert_allclose(two.mean, one.mean[:, order], atol=1e-12)
     assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-9)
+
+
+def test_single_readings_may_have_a_noise_of_their_own():
+    """A cell with variance r is the reading of a model whose sensor has R = r; the others keep the model's R."""
+    values, mask = case()
+    mask = mask.copy()
+    mask[:, 1] = False
+    mask[6, 1] = True
+    values = np.where(mask, np.nan_to_num(values, nan=0.4), np.nan)
+    spread = np.full(values.shape, np.nan)
+    spread[6, 1] = 3.0
+    own = smooth(MODEL, Readings(values, mask, [slice(0, T)], spread=spread), gate=NO_GATE, draws=4000, rng=np.random.default_rng(1))
+    other = Dense.condition(replace(MODEL, R=np.array([MODEL.R[0], 3.0, MODEL.R[2]])), values, mask)
+    mean, cov = other.rows(N, L)
+    np.testing.assert_allclose(own.mean.ravel(), mean, atol=1e-10)
+    np.testing.assert_allclose(own.variance.ravel(), np.diag(cov), atol=1e-10)
+    drawn = own.draws.reshape(4000, -1)
+    assert np.abs(drawn.var(axis=0) / np.diag(cov) - 1).max() < 0.15

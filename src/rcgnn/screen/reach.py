@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Reach:
 
     max_lag: int
     value: dict[int, float]
+
+    def facts(self) -> dict[str, Any]:
+        """K and what each candidate was worth, for the summary of a run."""
+        return {"max_lag": self.max_lag, "evidence_by_max_lag": {str(k): v for k, v in self.value.items()}}
 
     def findings(self) -> list[Finding]:
         """A warning when no longer candidate was there to compare with."""

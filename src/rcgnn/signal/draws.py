@@ -7,7 +7,7 @@ the joint posterior carry the uncertainty of the smoothing along (.016).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from rcgnn.health import Progress, silent
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.signal.em import Support, fit
 from rcgnn.signal.interpolate import interpolate
-from rcgnn.signal.statespace import LinearModel, Readings, smooth
+from rcgnn.signal.selection import begin, completed, doubtful, renewed
+from rcgnn.signal.statespace import LinearModel, Readings, Selection, smooth
 
 COMPLETE = 0.98
 """With at least this share observed and no noisy sensor, interpolation does as well as the state space."""
@@ -25,6 +26,8 @@ LEAST_NOISE, MOST_NOISE, NOISE_TRUST = 0.01, 0.5, 0.7
 MOST_ROWS = 4000
 """EM looks at no more rows than this, in blocks spread over the table; the draws cover all rows."""
 BLOCK = 500
+SWEEPS = 3
+"""Rounds in which the pseudo-readings of hidden cells settle before draws are taken."""
 MOST_STATES = 200
 """Beyond this state size the order of the autoregression is lowered, then smoothing is left out (cost ~ states^3)."""
 
@@ -41,6 +44,7 @@ class Signal:
         smoothed: whether the state space ran.
         gated: [T, N] readings refused as impossible.
         noise: [N] measurement-noise variance used.
+        selection: how readings vanish; None where no selection model was asked for.
     """
 
     draws: FloatArray
@@ -50,6 +54,7 @@ class Signal:
     smoothed: bool
     gated: BoolArray
     noise: FloatArray
+    selection: Selection | None = None
 
 
 def infer(
@@ -73,7 +78,8 @@ def infer(
     """
     order = _by_reading(readings)
     back = np.argsort(order)
-    turned = Readings(readings.values[:, order], readings.mask[:, order], readings.segments)
+    suspects = None if readings.suspects is None else readings.suspects[:, order]
+    turned = Readings(readings.values[:, order], readings.mask[:, order], readings.segments, suspects)
     asked = None if support is None else _turned(support, order)
     found = _inferred(turned, noise_share[order], config, asked, rng, progress)
     return Signal(
@@ -84,6 +90,7 @@ def infer(
         found.smoothed,
         found.gated[:, back],
         found.noise[back],
+        None if found.selection is None else found.selection.of(back),
     )
 
 
@@ -132,9 +139,20 @@ def _inferred(
         return Signal(filled[None], filled, nothing, mask.sum(axis=0).astype(float), False, nothing > 0, np.zeros(sensors))
     noise = np.where(noise_share > NOISY, np.clip(NOISE_TRUST * noise_share, LEAST_NOISE, MOST_NOISE), LEAST_NOISE)
     model = _fit(readings, noise, lags, config, support, progress)
-    done = smooth(model, readings, gate=4.0, draws=config.draws, rng=rng)
-    kept = mask & ~done.gated
-    return Signal(done.draws, done.mean, done.variance, kept.sum(axis=0).astype(float), True, done.gated, noise)
+    seen = _with_hidden(model, readings)
+    done = smooth(model, seen, gate=4.0, draws=config.draws, rng=rng)
+    gated = mask & done.gated
+    level = 0.0 if model.selection is None else model.selection.level
+    rows = (mask & ~gated).sum(axis=0).astype(float)
+    return Signal(done.draws + level, done.mean + level, done.variance, rows, True, gated, noise, model.selection)
+
+
+def _with_hidden(model: LinearModel, readings: Readings) -> Readings:
+    """The readings, and what hidden cells say under the fitted selection model, where there is one."""
+    hidden = None if model.selection is None else begin(readings, model.selection)
+    for _ in range(0 if hidden is None else SWEEPS):
+        hidden = renewed(readings, hidden, smooth(model, completed(readings, hidden), gate=4.0), learn=False)
+    return completed(readings, hidden)
 
 
 def _unit(readings: Readings) -> Readings:
@@ -143,14 +161,20 @@ def _unit(readings: Readings) -> Readings:
     seen = np.where(readings.mask, readings.values, 0.0)
     centred = np.where(readings.mask, seen - seen.sum(axis=0) / count, 0.0)
     spread = np.sqrt((centred**2).sum(axis=0) / count)
-    return Readings(centred / np.where(spread > 0, spread, 1.0), readings.mask, readings.segments)
+    return replace(readings, values=centred / np.where(spread > 0, spread, 1.0))
 
 
 def _fit(
     readings: Readings, noise: FloatArray, lags: int, config: SignalConfig, support: Support | None, progress: Progress
 ) -> LinearModel:
-    part = Readings(readings.values, readings.mask, spread(readings.segments, MOST_ROWS, BLOCK))
-    return fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    """EM on a part of the rows, without the suspects whose threshold is not believed."""
+    part = replace(readings, segments=spread(readings.segments, MOST_ROWS, BLOCK))
+    model = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    while part.suspects is not None and model.selection is not None and (doubt := doubtful(model.selection, part)).any():
+        left = part.suspects & ~doubt  # every round takes a sensor out
+        part = replace(part, suspects=left if left.any() else None)
+        model = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    return model
 
 
 def spread(segments: Sequence[slice], most: int, block: int) -> list[slice]:

@@ -8,12 +8,14 @@ its own prior variance, re-estimated from the fit, so that absent links fall to 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from rcgnn.health import Progress, silent
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.signal.interpolate import interpolate
+from rcgnn.signal.selection import Hidden, begin, completed, renewed
 from rcgnn.signal.statespace import LinearModel, Posterior, Readings, smooth
 
 FIRST_TAU = 0.1
@@ -22,6 +24,8 @@ JITTER = 1e-3
 LEAST_PROCESS_NOISE = 5e-3
 LARGEST_RADIUS = 0.995
 WIDE_GATE, NARROW_GATE, NARROW_FROM = 6.0, 4.0, 4
+SELECTION_FROM = 1
+"""First a round in which the missing cells say nothing: whether missing depends on the signal is judged on it."""
 
 Support = Callable[[FloatArray, FloatArray], BoolArray]
 """(moment [D, D], rows that count [N]) -> [N, N L] True where a coefficient may differ from zero."""
@@ -42,6 +46,8 @@ def fit(
 
         A_j = (S_zz + diag(q_j / (n_j tau_j)) + JITTER diag S_zz)^-1 S_zx,     tau_j <- mean over lags of A^2 + q_j C
 
+    Where cells are under suspicion, every round from the second on also learns how readings vanish (`selection`).
+
     Args:
         readings: the data.
         noise: [N] measurement-noise variance of each sensor, in scaled units.
@@ -53,29 +59,33 @@ def fit(
         progress: told of every iteration.
 
     Returns:
-        The fitted model; its spectral radius is at most .995.
+        The fitted model; its spectral radius is at most .995. `selection` is None where no cell is under suspicion.
     """
     sensors = readings.values.shape[1]
     moment = _first_moment(readings, lags)
     tau = np.full((sensors, sensors * lags), FIRST_TAU)
     observed = readings.mask.sum(axis=0).astype(float)
     model, tau = _maximise(moment, tau, observed, noise)
+    hidden = begin(readings)
     for iteration in range(iterations):
         gate = WIDE_GATE if iteration < NARROW_FROM else NARROW_GATE
-        posterior = _expect(model, readings, gate)
+        posterior = _expect(model, readings, hidden, gate)
         model, tau = _maximise(posterior.moment, tau, observed, noise)
+        if iteration >= SELECTION_FROM:
+            hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iteration + 1, "total": iterations + 2})
-    if support is None:
-        return model
     for extra in range(2):
-        moment = _expect(model, readings, NARROW_GATE).moment
-        model = _restricted(moment, support(moment, observed), noise)
+        if support is None:
+            break
+        posterior = _expect(model, readings, hidden, NARROW_GATE)
+        model = _restricted(posterior.moment, support(posterior.moment, observed), noise)
+        hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iterations + extra + 1, "total": iterations + 2})
-    return model
+    return model if hidden is None else replace(model, selection=hidden.selection)
 
 
-def _expect(model: LinearModel, readings: Readings, gate: float) -> Posterior:
-    return smooth(model, readings, gate=gate)
+def _expect(model: LinearModel, readings: Readings, hidden: Hidden | None, gate: float) -> Posterior:
+    return smooth(model, completed(readings, hidden), gate=gate)
 
 
 def _first_moment(readings: Readings, lags: int) -> FloatArray:

@@ -21,12 +21,37 @@ from rcgnn.series import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
+class Selection:
+    """How the readings of each sensor vanish, in the units of the readings: `P(missing | x) = Phi(slope x - offset)`.
+
+    Attributes:
+        slope: [N] of the probit; 0 where missing does not depend on the value.
+        offset: [N] of the probit.
+        level: [N] mean of the signal, which the readings that are left no longer show; 0 where slope is.
+    """
+
+    slope: FloatArray
+    offset: FloatArray
+    level: FloatArray
+
+    @property
+    def used(self) -> BoolArray:
+        """[N] sensors whose missing cells are taken for evidence."""
+        return np.asarray(self.slope != 0)
+
+    def of(self, sensors: IntArray) -> Selection:
+        """That of some sensors, in the order given."""
+        return Selection(self.slope[sensors], self.offset[sensors], self.level[sensors])
+
+
+@dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Parameters: `A` [N, N L] with lag 1 first, `Q` [N, N], `R` [N]."""
+    """Parameters: `A` [N, N L] with lag 1 first, `Q` [N, N], `R` [N]; how readings vanish, None where that was not asked."""
 
     A: FloatArray
     Q: FloatArray
     R: FloatArray
+    selection: Selection | None = None
 
     @property
     def lags(self) -> int:
@@ -36,11 +61,26 @@ class LinearModel:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What the filter sees: `values` [T, N] scaled, `mask` [T, N], runs of rows, in which rows are neighbours."""
+    """What the filter sees.
+
+    Attributes:
+        values: [T, N] scaled.
+        mask: [T, N] True where read.
+        segments: runs of rows in which rows are neighbours.
+        suspects: [T, N] missing cells that may be missing because of their own value; None: none. See `selection`.
+        spread: [T, N] variance of single readings in place of the model's R; NaN where R holds; None: R everywhere.
+    """
 
     values: FloatArray
     mask: BoolArray
     segments: Sequence[slice]
+    suspects: BoolArray | None = None
+    spread: FloatArray | None = None
+
+    def noise(self, usual: FloatArray) -> FloatArray:
+        """[T, N] variance of every reading, where `usual` [N] is that of an ordinary one."""
+        every = np.broadcast_to(usual, self.values.shape)
+        return every if self.spread is None else np.where(np.isnan(self.spread), every, self.spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +149,7 @@ def smooth(
     Returns:
         The posterior; cost O(T N^2 L (N + L)) time, memory O(longest segment x (N L)^2).
     """
-    values, mask = readings.values, readings.mask
+    values, mask, noise = readings.values, readings.mask, readings.noise(model.R)
     rows, sensors = values.shape
     size = sensors * (model.lags + 1)
     mean = np.zeros((rows, sensors))
@@ -119,9 +159,9 @@ def smooth(
     moment, count, log_likelihood = np.zeros((size, size)), 0, 0.0
     for part in readings.segments:
         length = part.stop - part.start
-        signal, noisy = _simulate(model, length, draws, rng)
+        signal, noisy = _simulate(model, noise[part], draws, rng)
         target = np.concatenate([np.where(mask[part], values[part], 0.0)[:, :, None], values[part][:, :, None] - noisy], axis=2)
-        done = _segment(model, target, mask[part], gate)
+        done = _segment(model, target, mask[part], noise[part], gate)
         mean[part] = done.means[:, :sensors, 0]
         variance[part] = done.variance
         gated[part] = done.gated
@@ -133,9 +173,9 @@ def smooth(
     return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
 
 
-def _simulate(model: LinearModel, rows: int, draws: int, rng: np.random.Generator | None) -> tuple[FloatArray, FloatArray]:
+def _simulate(model: LinearModel, spread: FloatArray, draws: int, rng: np.random.Generator | None) -> tuple[FloatArray, FloatArray]:
     """Signals and readings [T, N, S] from the model itself, started from the filter's own prior."""
-    sensors, lags = model.A.shape[0], model.lags
+    (rows, sensors), lags = spread.shape, model.lags
     if draws == 0 or rng is None:
         return np.zeros((rows, sensors, 0)), np.zeros((rows, sensors, 0))
     root = np.linalg.cholesky(model.Q + 1e-12 * np.eye(sensors))
@@ -147,17 +187,19 @@ def _simulate(model: LinearModel, rows: int, draws: int, rng: np.random.Generato
         if t > 0:
             past = np.concatenate([now, past[:-sensors]])
         signal[t] = now
-    noise = np.sqrt(model.R)[None, :, None] * rng.standard_normal(signal.shape)
+    noise = np.sqrt(spread)[:, :, None] * rng.standard_normal(signal.shape)
     return signal, signal + noise
 
 
-def _segment(model: LinearModel, target: FloatArray, mask: BoolArray, gate: float) -> _Segment:
-    steps, gated, log_likelihood = _forward(model, target, mask, gate)
+def _segment(model: LinearModel, target: FloatArray, mask: BoolArray, noise: FloatArray, gate: float) -> _Segment:
+    steps, gated, log_likelihood = _forward(model, target, mask, noise, gate)
     means, cov_sum, variance = _backward(model, steps)
     return _Segment(means, cov_sum, variance, gated, log_likelihood)
 
 
-def _forward(model: LinearModel, target: FloatArray, mask: BoolArray, gate: float) -> tuple[list[_Step], BoolArray, float]:
+def _forward(
+    model: LinearModel, target: FloatArray, mask: BoolArray, noise: FloatArray, gate: float
+) -> tuple[list[_Step], BoolArray, float]:
     sensors, past = model.A.shape[0], model.A.shape[1]
     mean = np.zeros((sensors + past, target.shape[2]))
     cov = np.eye(sensors + past)
@@ -175,12 +217,12 @@ def _forward(model: LinearModel, target: FloatArray, mask: BoolArray, gate: floa
             cov[sensors:, sensors:] = before[:past, :past]
         seen = np.flatnonzero(mask[t])
         surprise = target[t, seen] - mean[seen]
-        spread = cov[seen, seen] + model.R[seen]
+        spread = cov[seen, seen] + noise[t, seen]
         far = surprise[:, 0] ** 2 > gate**2 * spread
         if far.any():
             gated[t, seen[far]] = True
             seen, surprise = seen[~far], surprise[~far]
-        predictive = cov[np.ix_(seen, seen)] + np.diag(model.R[seen])
+        predictive = cov[np.ix_(seen, seen)] + np.diag(noise[t, seen])
         precision = np.linalg.inv(predictive)
         gain = cov[:, seen] @ precision
         steps.append(_Step(mean, cov, seen.astype(np.int64), gain, np.asarray(precision, np.float64), surprise))
