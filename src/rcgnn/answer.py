@@ -15,8 +15,8 @@ from rcgnn.numerics import rng
 from rcgnn.prior import Prior
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
+from rcgnn.screen.opinions import Opinions
 from rcgnn.screen.pieces import Pieces, blend
-from rcgnn.screen.plain import Plain
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.select.confidence import confidence
@@ -40,13 +40,13 @@ ROWS_PER_LAG = 5
 
 @dataclass(frozen=True, eq=False)
 class Checks:
-    """The screen's second looks: on shifted copies of the table, on pieces of it (None where it is too short) and on readings
-    that no state space filled in (None where none ran).
+    """The screen's second looks: on shifted copies of the table, on pieces of it (None where it is too short) and further opinions
+    (None where no state space ran).
     """
 
     chance: Chance
     pieces: Pieces | None
-    plain: Plain | None = None
+    further: Opinions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class Decision:
             *_hidden(screened.drivers, scaled.names),
             *disagreeing,
         ]
-        score = screened.score if checks.plain is None else checks.plain.blended(screened.score)
+        score = screened.score if checks.further is None else checks.further.blended(screened.score)
         score = score if checks.pieces is None else blend(score, checks.pieces)
         detectable = detectable_share(rows, penalty)
         return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, held, chance)

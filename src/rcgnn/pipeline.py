@@ -32,8 +32,8 @@ from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
+from rcgnn.screen.opinions import opinions
 from rcgnn.screen.pieces import by_pieces
-from rcgnn.screen.plain import plainly
 from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
@@ -169,8 +169,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         modes = _compared(decision.verdict == LINK, material, config)
         graph = contrasted(described(graph, mechanism), mechanism, modes)
     records = refined.records if refined else []
-    findings += _given_up(refined)
-    findings += [*decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
+    findings += [*_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined)
     return Fit(
         graph,
@@ -193,7 +192,7 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     scaled = prepared.scaled
     hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
     readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
-    noise = noise_share(scaled.values, segment_number(scaled))
+    noise = np.where(prepared.counted, 0.0, noise_share(scaled.values, segment_number(scaled)))  # a count's own noise is part of it
     draw = rng(config.seed, "signal")
     support = partial(sparse_support, prior=known_to(config.screen))
     signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
@@ -240,7 +239,7 @@ def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Sign
     if not signal.smoothed:
         return Checks(chance, pieces)
     read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
-    return Checks(chance, pieces, plainly(read, config.screen, search=pieces is None))
+    return Checks(chance, pieces, opinions(read, sample, signal.moment, config.screen, search=pieces is None))
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

@@ -50,7 +50,7 @@ def least_squares(x: np.ndarray) -> np.ndarray:
 def test_coefficients_with_30_percent_missing_are_half_as_wrong_as_after_interpolation(seed):
     x, true = simulated(seed=seed)
     readings = gappy(x, seed=seed + 10)
-    found = fit(readings, np.full(4, 0.01), lags=1)
+    found = fit(readings, np.full(4, 0.01), lags=1).model
     filled = least_squares(interpolate(readings.values, readings.mask, readings.segments))
     assert np.abs(found.A - true).max() < 0.12
     assert np.linalg.norm(found.A - true) < 0.5 * np.linalg.norm(filled - true)
@@ -58,7 +58,7 @@ def test_coefficients_with_30_percent_missing_are_half_as_wrong_as_after_interpo
 
 def test_nearly_noiseless_complete_readings_give_least_squares_and_its_residuals():
     x, _ = simulated()
-    found = fit(gappy(x, 0.0), np.full(4, 1e-4), lags=1, iterations=4)
+    found = fit(gappy(x, 0.0), np.full(4, 1e-4), lags=1, iterations=4).model
     expected = least_squares(x)
     np.testing.assert_allclose(found.A, expected, atol=0.04)
     residual = x[1:] - x[:-1] @ expected.T
@@ -69,7 +69,7 @@ def test_lag_one_comes_first():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((600, 2))
     x[2:, 1] = 0.8 * x[:-2, 0] + 0.6 * x[2:, 1]  # sensor 0 drives sensor 1 two steps later
-    found = fit(gappy(x, 0.1), np.full(2, 0.01), lags=3, iterations=3)
+    found = fit(gappy(x, 0.1), np.full(2, 0.01), lags=3, iterations=3).model
     strongest = np.unravel_index(np.abs(found.A).argmax(), found.A.shape)
     assert strongest == (1, 2 * 1 + 0)  # effect 1; lag 2, cause 0
     assert found.lags == 3
@@ -78,7 +78,7 @@ def test_lag_one_comes_first():
 def test_an_explosive_series_is_held_below_the_unit_circle():
     x = np.column_stack([1.01 ** np.arange(300.0), np.cos(np.arange(300.0))])
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    found = fit(gappy(x, 0.0), np.full(2, 0.01), lags=2, iterations=2)
+    found = fit(gappy(x, 0.0), np.full(2, 0.01), lags=2, iterations=2).model
     assert radius(found.A) == pytest.approx(LARGEST_RADIUS, abs=1e-6)
 
 
@@ -86,14 +86,14 @@ def test_random_walks_stay_stable_with_and_without_support():
     x = np.cumsum(np.random.default_rng(3).standard_normal((400, 3)), axis=0)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     for support in (None, lambda *_: np.ones((3, 6), bool)):
-        found = fit(gappy(x), np.full(3, 0.01), lags=2, iterations=3, support=support)
+        found = fit(gappy(x), np.full(3, 0.01), lags=2, iterations=3, support=support).model
         assert radius(found.A) <= LARGEST_RADIUS + 1e-9
 
 
 def test_process_noise_is_symmetric_and_never_vanishes():
     t = np.arange(300.0)
     x = np.column_stack([np.sin(t / 5), np.cos(t / 5)]) * np.sqrt(2)  # perfectly predictable
-    found = fit(gappy(x, 0.0), np.full(2, 0.01), lags=2, iterations=3)
+    found = fit(gappy(x, 0.0), np.full(2, 0.01), lags=2, iterations=3).model
     np.testing.assert_allclose(found.Q, found.Q.T, atol=1e-12)
     assert np.linalg.eigvalsh(found.Q).min() >= LEAST_PROCESS_NOISE * (1 - 1e-9)
 
@@ -101,7 +101,7 @@ def test_process_noise_is_symmetric_and_never_vanishes():
 def test_measurement_noise_is_taken_as_given():
     x, _ = simulated(rows=200)
     noise = np.array([0.01, 0.2, 0.3, 0.5])
-    np.testing.assert_array_equal(fit(gappy(x), noise, lags=1, iterations=2).R, noise)
+    np.testing.assert_array_equal(fit(gappy(x), noise, lags=1, iterations=2).model.R, noise)
 
 
 def test_support_restricts_the_coefficients_and_sees_the_moments():
@@ -114,7 +114,7 @@ def test_support_restricts_the_coefficients_and_sees_the_moments():
         return allowed
 
     readings = gappy(x)
-    found = fit(readings, np.full(4, 0.01), lags=2, iterations=3, support=support)
+    found = fit(readings, np.full(4, 0.01), lags=2, iterations=3, support=support).model
     assert (found.A[~allowed] == 0).all()
     assert np.abs(found.A[:, :4] - true).max() < 0.12
     assert seen == [((12, 12), readings.mask.sum(axis=0).tolist())] * 2
@@ -122,7 +122,7 @@ def test_support_restricts_the_coefficients_and_sees_the_moments():
 
 def test_an_empty_support_leaves_white_noise():
     x, _ = simulated(rows=300)
-    found = fit(gappy(x), np.full(4, 0.01), lags=1, iterations=2, support=lambda *_: np.zeros((4, 4), bool))
+    found = fit(gappy(x), np.full(4, 0.01), lags=1, iterations=2, support=lambda *_: np.zeros((4, 4), bool)).model
     assert not found.A.any()
     np.testing.assert_allclose(np.diag(found.Q), 1.0, atol=0.15)
 
@@ -130,7 +130,7 @@ def test_an_empty_support_leaves_white_noise():
 def test_absent_coefficients_shrink_towards_zero():
     x, true = simulated()
     readings = gappy(x, 0.0)
-    found = fit(readings, np.full(4, 0.01), lags=1)
+    found = fit(readings, np.full(4, 0.01), lags=1).model
     plain = least_squares(x)
     absent = true == 0
     assert np.abs(found.A[absent]).mean() < 0.7 * np.abs(plain[absent]).mean()
@@ -147,6 +147,6 @@ def test_every_iteration_is_told():
 def test_more_iterations_explain_the_readings_better():
     x, _ = simulated(rows=400)
     readings = gappy(x, 0.5)
-    fitted = [fit(readings, np.full(4, 0.01), lags=1, iterations=n) for n in (1, 3, 8)]
+    fitted = [fit(readings, np.full(4, 0.01), lags=1, iterations=n).model for n in (1, 3, 8)]
     likelihood = [smooth(model, readings, gate=1e9).log_likelihood for model in fitted]
     assert likelihood[0] + 5 < likelihood[1] < likelihood[2]

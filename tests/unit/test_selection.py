@@ -178,7 +178,7 @@ def test_gaps_that_a_weak_cause_makes_are_left_to_the_plain_model():
     lost[:, 0] = False
     readings = Readings(np.where(lost, np.nan, x), ~lost, [slice(0, len(x))], lost)
     found, blind = (inferred(r, lags=1, iterations=4) for r in (readings, replace(readings, suspects=None)))
-    assert fit(readings_in_units(readings), np.full(3, 0.01), lags=1, iterations=4).selection.used.any()  # it was tried
+    assert fit(readings_in_units(readings), np.full(3, 0.01), lags=1, iterations=4).model.selection.used.any()  # it was tried
     assert found.selection is None or not found.selection.used.any()
     np.testing.assert_array_equal(found.draws, blind.draws)
 

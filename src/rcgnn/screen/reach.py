@@ -30,7 +30,7 @@ from rcgnn.prior import known_to
 from rcgnn.screen.features import Features, Sample, build, moments
 from rcgnn.screen.known import hide
 from rcgnn.screen.null import shifted
-from rcgnn.screen.plain import TREND_ROWS
+from rcgnn.screen.opinions import TREND_ROWS
 from rcgnn.screen.search import extended_bic, grow, start
 from rcgnn.series import FloatArray
 from rcgnn.verdict import CHANCE_MARGIN

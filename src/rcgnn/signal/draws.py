@@ -14,7 +14,7 @@ import numpy as np
 from rcgnn.config import SignalConfig
 from rcgnn.health import Progress, silent
 from rcgnn.series import BoolArray, FloatArray, IntArray
-from rcgnn.signal.em import Support, fit
+from rcgnn.signal.em import Learnt, Support, fit
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import begin, completed, doubtful, renewed
 from rcgnn.signal.statespace import LinearModel, Readings, Selection, smooth
@@ -45,6 +45,7 @@ class Signal:
         gated: [T, N] readings refused as impossible.
         noise: [N] measurement-noise variance used.
         selection: how readings vanish; None where no selection model was asked for.
+        moment: [D, D] mean over rows of E[s_t s_t' | readings] under the last dense model, D = N (L + 1); None where nothing was inferred.
     """
 
     draws: FloatArray
@@ -55,6 +56,7 @@ class Signal:
     gated: BoolArray
     noise: FloatArray
     selection: Selection | None = None
+    moment: FloatArray | None = None
 
 
 def infer(
@@ -91,6 +93,7 @@ def infer(
         found.gated[:, back],
         found.noise[back],
         None if found.selection is None else found.selection.of(back),
+        None if found.moment is None else found.moment[np.ix_(*[_blockwise(back, len(found.moment))] * 2)],
     )
 
 
@@ -107,15 +110,19 @@ def _by_reading(readings: Readings) -> IntArray:
     return np.argsort(centre, kind="stable")
 
 
+def _blockwise(order: IntArray, states: int) -> IntArray:
+    """The order of the sensors repeated for every lag of the stacked states."""
+    return (len(order) * np.arange(states // len(order))[:, None] + order).ravel()
+
+
 def _turned(support: Support, order: IntArray) -> Support:
     """A support that is asked about sensors in another order than its own."""
     sensors, back = len(order), np.argsort(order)
 
     def asked(moment: FloatArray, observed: FloatArray) -> BoolArray:
-        blocks = sensors * np.arange(len(moment) // sensors)[:, None]
-        place = (blocks + back).ravel()
+        place = _blockwise(back, len(moment))
         keep = support(moment[np.ix_(place, place)], observed[back])
-        return np.asarray(keep[order][:, (blocks[:-1] + order).ravel()])
+        return np.asarray(keep[order][:, _blockwise(order, len(moment) - sensors)])
 
     return asked
 
@@ -138,13 +145,14 @@ def _inferred(
         nothing = np.zeros(values.shape)
         return Signal(filled[None], filled, nothing, mask.sum(axis=0).astype(float), False, nothing > 0, np.zeros(sensors))
     noise = np.where(noise_share > NOISY, np.clip(NOISE_TRUST * noise_share, LEAST_NOISE, MOST_NOISE), LEAST_NOISE)
-    model = _fit(readings, noise, lags, config, support, progress)
+    learnt = _fit(readings, noise, lags, config, support, progress)
+    model = learnt.model
     seen = _with_hidden(model, readings)
     done = smooth(model, seen, gate=4.0, draws=config.draws, rng=rng)
     gated = mask & done.gated
     level = 0.0 if model.selection is None else model.selection.level
     rows = (mask & ~gated).sum(axis=0).astype(float)
-    return Signal(done.draws + level, done.mean + level, done.variance, rows, True, gated, noise, model.selection)
+    return Signal(done.draws + level, done.mean + level, done.variance, rows, True, gated, noise, model.selection, learnt.moment)
 
 
 def _with_hidden(model: LinearModel, readings: Readings) -> Readings:
@@ -164,17 +172,15 @@ def _unit(readings: Readings) -> Readings:
     return replace(readings, values=centred / np.where(spread > 0, spread, 1.0))
 
 
-def _fit(
-    readings: Readings, noise: FloatArray, lags: int, config: SignalConfig, support: Support | None, progress: Progress
-) -> LinearModel:
+def _fit(readings: Readings, noise: FloatArray, lags: int, config: SignalConfig, support: Support | None, progress: Progress) -> Learnt:
     """EM on a part of the rows, without the suspects whose threshold is not believed."""
     part = replace(readings, segments=spread(readings.segments, MOST_ROWS, BLOCK))
-    model = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
-    while part.suspects is not None and model.selection is not None and (doubt := doubtful(model.selection, part)).any():
+    learnt = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    while part.suspects is not None and (how := learnt.model.selection) is not None and (doubt := doubtful(how, part)).any():
         left = part.suspects & ~doubt  # every round takes a sensor out
         part = replace(part, suspects=left if left.any() else None)
-        model = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
-    return model
+        learnt = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    return learnt
 
 
 def spread(segments: Sequence[slice], most: int, block: int) -> list[slice]:

@@ -8,7 +8,7 @@ its own prior variance, re-estimated from the fit, so that absent links fall to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,14 @@ Support = Callable[[FloatArray, FloatArray], BoolArray]
 """(moment [D, D], rows that count [N]) -> [N, N L] True where a coefficient may differ from zero."""
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """The fitted model, and `moment` [D, D]: what the readings said about the signal under the last dense one, see `Posterior.moment`."""
+
+    model: LinearModel
+    moment: FloatArray
+
+
 def fit(
     readings: Readings,
     noise: FloatArray,
@@ -39,7 +47,7 @@ def fit(
     iterations: int = 8,
     support: Support | None = None,
     progress: Progress = silent,
-) -> LinearModel:
+) -> Learnt:
     """Parameters of the state space by EM from linear interpolation.
 
     The M-step for target j, with S the smoothed second moments of the past z and n_j observed readings:
@@ -59,7 +67,8 @@ def fit(
         progress: told of every iteration.
 
     Returns:
-        The fitted model; its spectral radius is at most .995. `selection` is None where no cell is under suspicion.
+        The fitted model; its spectral radius is at most .995, and `selection` is None where no cell is under suspicion. And the last dense
+        model's moments.
     """
     sensors = readings.values.shape[1]
     moment = _first_moment(readings, lags)
@@ -70,7 +79,8 @@ def fit(
     for iteration in range(iterations):
         gate = WIDE_GATE if iteration < NARROW_FROM else NARROW_GATE
         posterior = _expect(model, readings, hidden, gate)
-        model, tau = _maximise(posterior.moment, tau, observed, noise)
+        moment = posterior.moment
+        model, tau = _maximise(moment, tau, observed, noise)
         if iteration >= SELECTION_FROM:
             hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iteration + 1, "total": iterations + 2})
@@ -81,7 +91,7 @@ def fit(
         model = _restricted(posterior.moment, support(posterior.moment, observed), noise)
         hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iterations + extra + 1, "total": iterations + 2})
-    return model if hidden is None else replace(model, selection=hidden.selection)
+    return Learnt(model if hidden is None else replace(model, selection=hidden.selection), moment)
 
 
 def _expect(model: LinearModel, readings: Readings, hidden: Hidden | None, gate: float) -> Posterior:
