@@ -57,7 +57,14 @@ def test_few_missing_cells_are_interpolated():
 def test_the_state_space_runs_where_it_is_needed(share, noise):
     found = signal_of(readings(system(200), share), noise, iterations=2)
     assert found.smoothed
-    assert found.draws.shape == (4, 200, SENSORS)
+    assert found.draws.shape == (8, 200, SENSORS)
+    np.testing.assert_allclose(found.draws.mean(axis=0), found.mean, atol=1e-9)
+
+
+def test_a_long_table_gets_fewer_draws_and_a_setting_wins_over_both():
+    long_table = readings(system(5001), 0.1)
+    assert len(signal_of(long_table, iterations=1).draws) == 4
+    assert len(signal_of(long_table, iterations=1, draws=3).draws) == 3
 
 
 def test_switches_win_over_need():

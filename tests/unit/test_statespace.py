@@ -86,8 +86,9 @@ def test_draws_have_the_exact_joint_distribution():
     dense = Dense.condition(MODEL, values, mask)
     mean, cov = dense.rows(N, L)
     count = 4000
-    draws = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=NO_GATE, draws=count, rng=np.random.default_rng(1)).draws
-    flat = draws.reshape(count, -1)
+    draws = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=NO_GATE, draws=2 * count, rng=np.random.default_rng(1)).draws
+    flat, mirrored = draws.reshape(2, count, -1)
+    np.testing.assert_allclose(mirrored, 2 * mean - flat, atol=1e-9)
     off = (flat.mean(axis=0) - mean) / np.sqrt(np.diag(cov) / count)
     error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / count)
     assert np.abs(off).max() < 4.5

@@ -26,6 +26,8 @@ LEAST_NOISE, MOST_NOISE, NOISE_TRUST = 0.01, 0.5, 0.7
 MOST_ROWS = 4000
 """EM looks at no more rows than this, in blocks spread over the table; the draws cover all rows."""
 BLOCK = 500
+DRAWS, FEW_DRAWS, MANY_ROWS = 8, 4, 5000
+"""Posterior samples, and how many beyond so many rows: rows average what samples would."""
 SWEEPS = 3
 """Rounds in which the pseudo-readings of hidden cells settle before draws are taken."""
 MOST_STATES = 200
@@ -148,7 +150,8 @@ def _inferred(
     learnt = _fit(readings, noise, lags, config, support, progress)
     model = learnt.model
     seen = _with_hidden(model, readings)
-    done = smooth(model, seen, gate=4.0, draws=config.draws, rng=rng)
+    draws = config.draws or (DRAWS if len(values) <= MANY_ROWS else FEW_DRAWS)
+    done = smooth(model, seen, gate=4.0, draws=draws, rng=rng)
     gated = mask & done.gated
     level = 0.0 if model.selection is None else model.selection.level
     rows = (mask & ~gated).sum(axis=0).astype(float)

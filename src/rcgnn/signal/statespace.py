@@ -173,21 +173,31 @@ def smooth(
     return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
 
 
+def _mirrored(rng: np.random.Generator, shape: tuple[int, ...], draws: int) -> FloatArray:
+    """Standard normal numbers [*shape, S] of which the second half is the first with the other sign.
+
+    A draw is the posterior mean plus a deviation that is linear in these numbers, so deviations cancel against the mean in second
+    moments averaged over draws: the links depend less on the seed. Source: Hammersley & Morton 1956 (antithetic variates).
+    """
+    half = rng.standard_normal((*shape, (draws + 1) // 2))
+    return np.concatenate([half, -half], axis=-1)[..., :draws]
+
+
 def _simulate(model: LinearModel, spread: FloatArray, draws: int, rng: np.random.Generator | None) -> tuple[FloatArray, FloatArray]:
     """Signals and readings [T, N, S] from the model itself, started from the filter's own prior."""
     (rows, sensors), lags = spread.shape, model.lags
     if draws == 0 or rng is None:
         return np.zeros((rows, sensors, 0)), np.zeros((rows, sensors, 0))
     root = np.linalg.cholesky(model.Q + 1e-12 * np.eye(sensors))
-    shocks = np.einsum("ij,tjs->tis", root, rng.standard_normal((rows, sensors, draws)))
-    past = rng.standard_normal((sensors * lags, draws))
+    shocks = np.einsum("ij,tjs->tis", root, _mirrored(rng, (rows, sensors), draws))
+    past = _mirrored(rng, (sensors * lags,), draws)
     signal = np.zeros((rows, sensors, draws))
     for t in range(rows):
         now = past[:sensors] if t == 0 else model.A @ past + shocks[t]
         if t > 0:
             past = np.concatenate([now, past[:-sensors]])
         signal[t] = now
-    noise = np.sqrt(spread)[:, :, None] * rng.standard_normal(signal.shape)
+    noise = np.sqrt(spread)[:, :, None] * _mirrored(rng, (rows, sensors), draws)
     return signal, signal + noise
 
 
