@@ -74,6 +74,7 @@ class ScreenConfig(Section):
     instantaneous: bool = Field(True, description="look for links within one step")
     joint_rows: bool = Field(True, description="judge the direction of a same-step link on the rows in which both ends were read")
     shape: bool = Field(True, description="let residuals that are not normal have a say in the direction of same-step links")
+    opinions: bool = Field(True, description="average the score with further searches where the state space ran")
     hidden: Switch = Field("auto", description="hidden drivers in place of same-step links: `auto` where they explain the table better")
     gamma: float = Field(0.5, ge=0, description="weight of the extended part of the BIC penalty")
     pieces: int = Field(10, ge=0, description="pieces, at most, into which a long table is cut for scoring; below 3 it is not cut")

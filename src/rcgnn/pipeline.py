@@ -236,7 +236,7 @@ def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Sign
     pieces = None
     if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
         pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
-    if not signal.smoothed:
+    if not signal.smoothed or not config.screen.opinions:
         return Checks(chance, pieces)
     read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
     return Checks(chance, pieces, opinions(read, sample, signal.moment, config.screen, search=pieces is None))

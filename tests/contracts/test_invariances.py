@@ -155,7 +155,7 @@ def false_share(system: str, missing: float = 0.0) -> float:
     return found / pairs
 
 
-NULLS = ["ar1", "random_walk", "seasonal"]
+NULLS = ["ar1", "random_walk", "seasonal", "trend"]
 
 
 @pytest.mark.parametrize("system", NULLS)

@@ -115,3 +115,7 @@ def test_only_where_the_state_space_ran_and_without_a_search_on_a_table_of_piece
     gaps = np.where(np.random.default_rng(0).random(series.values.shape) < 0.2, np.nan, series.values)
     pipeline.fit_series(Series.of(gaps, names=series.names), config)
     assert asked == [searched]
+    asked.clear()
+    without = pipeline.fit_series(Series.of(gaps, names=series.names), config.override(["screen.opinions=false"]))
+    assert asked == []
+    np.testing.assert_array_equal(without.decision.score, without.screened.score if searched else without.decision.score)

@@ -178,11 +178,16 @@ def test_station_corruption_is_of_every_kind():
     assert 0.08 < np.median(lost) < 0.12
 
 
-@pytest.mark.parametrize("name", ["ar1", "seasonal"])
+@pytest.mark.parametrize("name", ["ar1", "seasonal", "trend"])
 def test_null_systems_are_independent_given_what_is_shared(name):
     x = simulate(name, seed=0, rows=9600).series.values
     if name == "seasonal":
         x = x - x.reshape(-1, 48, 13).mean(axis=0)[np.arange(len(x)) % 48]
+    if name == "trend":
+        slow = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[0][:, 0]
+        slow = np.convolve(np.pad(slow, 100, mode="edge"), np.ones(201) / 201, mode="valid")
+        assert np.abs(np.corrcoef(slow, x, rowvar=False)[0, 1:]).min() > 0.4  # every sensor shares it
+        x = x - np.outer(slow, slow @ (x - x.mean(axis=0)) / (slow @ slow))
     innovation = standard(x[1:] - (0.95 if name == "ar1" else 0.5) * x[:-1])
     correlation = innovation.T @ innovation / len(innovation) - np.eye(13)
     assert np.abs(correlation).max() < 0.05

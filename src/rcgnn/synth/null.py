@@ -44,3 +44,15 @@ def seasonal(plan: Plan) -> Simulated:
         noise = plan.rng("noise", recording).standard_normal((BURN_IN + plan.rows, plan.sensors))
         runs.append(wave + lfilter([1.0], [1.0, -0.5], noise, axis=0)[BURN_IN:])
     return _assemble("seasonal", plan, runs)
+
+
+def trend(plan: Plan) -> Simulated:
+    """No links: a slow trend that all sensors share (noise summed twice), with its own size and sign, over AR(1) noise of .5."""
+    size = plan.rng("trend").uniform(0.8, 2.0, plan.sensors) * plan.rng("sign").choice([-1.0, 1.0], plan.sensors)
+    runs = []
+    for recording in range(plan.recordings):
+        slow = np.cumsum(np.cumsum(plan.rng("slow", recording).standard_normal(plan.rows)))
+        slow = (slow - slow.mean()) / max(float(slow.std()), 1e-12)
+        noise = plan.rng("noise", recording).standard_normal((BURN_IN + plan.rows, plan.sensors))
+        runs.append(np.outer(slow, size) + lfilter([1.0], [1.0, -0.5], noise, axis=0)[BURN_IN:])
+    return _assemble("trend", plan, runs)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rcgnn.errors import ConfigError
 from rcgnn.synth.lorenz import lorenz96
-from rcgnn.synth.null import ar1, random_walk, seasonal
+from rcgnn.synth.null import ar1, random_walk, seasonal, trend
 from rcgnn.synth.sem import linear, nonlinear
 from rcgnn.synth.simulated import Plan, Simulated
 from rcgnn.synth.station import STATION_CORRUPTION, STATION_ROWS, station
@@ -22,6 +22,7 @@ SEMS: dict[str, Callable[[Plan], Simulated]] = {
     "ar1": ar1,
     "random_walk": random_walk,
     "seasonal": seasonal,
+    "trend": trend,
     "hidden": hidden,
     "bursty": bursty,
     "subsampled": subsampled,
@@ -33,7 +34,7 @@ SEMS: dict[str, Callable[[Plan], Simulated]] = {
     "coarse": coarse,
     "seasonal_links": seasonal_links,
 }
-NULL_SYSTEMS = ("ar1", "random_walk", "seasonal")
+NULL_SYSTEMS = ("ar1", "random_walk", "seasonal", "trend")
 """Systems without links."""
 ROWS = {"station": STATION_ROWS}
 """Rows of a recording where the user says nothing and 1500 is not the habit."""
