@@ -19,16 +19,16 @@ from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
-INTERCEPT = -10.511
+INTERCEPT = -8.738
 WEIGHTS = {
-    "evidence": 1.875,
-    "rows": -2.184,
-    "density": -3.642,
-    "same_step": -0.790,
-    "price": 8.352,
-    "direction": 0.390,
-    "chance": -0.666,
-    "halves": 1.108,
+    "evidence": 1.953,
+    "rows": -2.039,
+    "density": -3.265,
+    "same_step": -0.643,
+    "price": 7.326,
+    "direction": 0.494,
+    "chance": -0.739,
+    "halves": 0.758,
 }
 """Weight of each trait; see `traits`."""
 LEAST_DIRECTION = 0.01
