@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt lint type test test-all cov docs bench bench-smoke golden check clean demo
+.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke golden check clean demo
+
+SUITES := families short traits missing null wide
+SEEDS ?= 13000:13002
+METHODS ?= rcgnn,granger,granger+clean,lasso-var,pcmci+,pcmci+robust,varlingam,dynotears
 
 setup: $(STAMP)
 
@@ -43,11 +47,18 @@ cov: setup
 docs: setup
 	$(BIN)/mkdocs build --strict
 
-bench: setup  ## the accuracy floor, strengths, the real table, the origin's tables; about 30 minutes
+bench: setup bench-accuracy  ## every figure that this project claims; two hours
 	$(BIN)/python benchmarks/floor.py
 	$(BIN)/python benchmarks/effects.py
 	$(BIN)/python benchmarks/air_quality.py
 	$(BIN)/python benchmarks/origin_tables.py
+	$(BIN)/python benchmarks/ablation.py
+
+bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers that are not installed are skipped
+	for suite in $(SUITES); do \
+	  $(BIN)/rcgnn bench benchmarks/suites/$$suite.yaml --seeds $(SEEDS) --methods $(METHODS) --set select.refine=off --out bench/$$suite || exit 1; \
+	done
+	$(BIN)/python benchmarks/accuracy.py $(SUITES:%=bench/%)
 
 bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
 	$(BIN)/rcgnn bench benchmarks/suites/smoke.yaml

@@ -32,7 +32,7 @@ from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance
-from rcgnn.screen.opinions import opinions
+from rcgnn.screen.opinions import Opinions, opinions
 from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
@@ -151,10 +151,10 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
     findings = _told(findings, prepared, signal)
-    draws = stabilised(signal.draws, prepared.scaled, prepared.counted)
-    sample = Sample(draws, keep, prepared.scaled.segments(), config.data.lags)
+    sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
-        screened = screen(sample, config.screen, rng=rng(config.seed, "drivers"))
+        bases = ["linear" if one else config.screen.basis for one in prepared.counted]  # a count's root has no curve to be found
+        screened = screen(sample, config.screen, bases=bases, rng=rng(config.seed, "drivers"))
     refined = None
     if config.select.refine != "off" and _long_enough(prepared, config):
         with clock.stage("train", progress):
@@ -236,10 +236,17 @@ def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Sign
     pieces = None
     if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
         pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
-    if not signal.smoothed or not config.screen.opinions:
-        return Checks(chance, pieces)
-    read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
-    return Checks(chance, pieces, opinions(read, sample, signal.moment, config.screen, search=pieces is None))
+    return Checks(chance, pieces, _opinions(sample, prepared, signal, config, search=pieces is None) if config.screen.opinions else None)
+
+
+def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, *, search: bool) -> Opinions | None:
+    if signal.smoothed:
+        read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
+        return opinions(read, sample, signal.moment, config.screen, search=search)
+    if not prepared.counted.any() or not search:
+        return None
+    counted = replace(sample, signal=signal.draws)  # as they were read, not their roots
+    return Opinions((), (screen(counted, config.screen, bases=["linear"] * len(prepared.active)).score.max(axis=0),))
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

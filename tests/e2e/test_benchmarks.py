@@ -49,3 +49,17 @@ def test_effects_writes_a_row_a_cell(tmp_path):
     rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| clean |")]
     assert len(rows) == 1
     assert "-" not in rows[0].replace("e-", "")
+
+
+def test_accuracy_reads_finished_benchmarks(tmp_path):
+    folder = tmp_path / "smoke"
+    command = [sys.executable, "-m", "rcgnn", "bench", str(BENCHMARKS / "suites" / "smoke.yaml"), "--out", str(folder)]
+    subprocess.run([*command, "--seeds", "1:2", "--methods", "rcgnn,granger", "--set", "select.refine=off", "--quiet"], check=True)
+    out = tmp_path / "accuracy.md"
+    run("accuracy.py", folder, "--out", out)
+    text = out.read_text(encoding="utf-8")
+    cells = [line for line in text.splitlines() if line.startswith("| linear |")]
+    assert len(cells) == 3
+    assert all("granger" in line for line in cells)
+    assert "| ar1 | clean | 0 | 12 |" in text
+    assert "expected calibration error" in text

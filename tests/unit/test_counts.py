@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rcgnn.config import Config
 from rcgnn.data.counts import counts, stabilised
+from rcgnn.pipeline import fit_series
 from rcgnn.series import Series
 
 
@@ -54,3 +56,28 @@ def test_only_counts_become_roots_above_their_zero():
 def test_without_counts_the_draws_are_handed_on():
     draws = np.zeros((1, 4, 2))
     assert stabilised(draws, Series.of(np.ones((4, 2))), np.zeros(2, bool)) is draws
+
+
+def driven_counts(rows: int = 600) -> np.ndarray:
+    """Four counters; the log rate of 1 follows 0 one row later, the others are alone."""
+    rng = np.random.default_rng(3)
+    x = np.zeros((rows, 4))
+    for t in range(1, rows):
+        rate = np.exp(0.3 + np.array([0.0, 0.8 * np.log1p(x[t - 1, 0]) - 0.5, 0.0, 0.0])) * rng.gamma(2.0, 0.5, 4)
+        x[t] = np.minimum(rng.poisson(rate), 12) * (rng.random(4) > 0.25)
+    return x
+
+
+def test_counts_are_not_smoothed_have_lines_alone_and_a_second_opinion_in_readings():
+    series = Series.of(driven_counts())
+    config = Config().override(["select.refine=off", "data.max_lag=2"])
+    done = fit_series(series, config)
+    assert done.prepared.counted.all()
+    assert not done.signal.smoothed
+    assert set(done.screened.bases) == {"linear"}
+    assert done.graph.links() == [(1, 0, 1)]
+    alone = fit_series(series, config.override(["screen.opinions=false"]))
+    assert np.abs(done.decision.score - alone.decision.score).max() > 1e-3
+    np.testing.assert_array_equal(done.graph.verdict, alone.graph.verdict)
+    in_thousands = fit_series(Series.of(1e-3 * series.values), config)
+    np.testing.assert_allclose(in_thousands.decision.score, done.decision.score, rtol=1e-6)
