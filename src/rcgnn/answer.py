@@ -76,8 +76,9 @@ class Decision:
         chance, halves = checks.chance.surplus, config.select.halves
         held = held_in_halves(screened, halves=halves, rng=rng(config.seed, "halves"))
         sure = confidence(screened, held, chance) if halves else np.zeros(held.shape)
+        agreed = None if checks.further is None else checks.further.agreed
         pairs = PairEvidence(
-            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, sure
+            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, sure, agreed
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)

@@ -5,8 +5,8 @@ below alpha after Bonferroni over everything that competed, (3) its evidence bea
 the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
 systems make the smallest misfit significant, and such crumbs are not links. Rules (2), (3) and (5) are strict; a pair that they turn
-away is a link all the same when its calibrated probability is high. Of a pair's lags the best is named, and others only with a tenth
-of the pair's evidence: second lags otherwise mop up what the best one leaves.
+away is a link all the same when its calibrated probability is high, or above one half and every further opinion finds it too. Of a pair's
+lags the best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ CHANCE_MARGIN = 2.0
 HALF_OF_THE_PIECES = 0.5
 SURE = 0.75
 """A pair with this probability is a link even where its tail, the shifted copies or its size are against it."""
+AGREED = 0.5
+"""So is one with this probability that every further opinion finds too."""
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
@@ -49,6 +51,7 @@ class PairEvidence:
         chance: largest surplus of a pair on circularly shifted copies, where nothing drives anything.
         confidence: [K+1, N, N] probability of each chosen link; None where nobody computed it.
         share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
+        agreed: [N, N] True where every further opinion finds the pair too; None where nobody else was asked.
     """
 
     surplus: FloatArray
@@ -60,6 +63,7 @@ class PairEvidence:
     chance: float = 0.0
     share: FloatArray | None = None
     confidence: FloatArray | None = None
+    agreed: BoolArray | None = None
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -78,7 +82,8 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
     if found.confidence is not None:
-        sure = picked & (found.confidence.max(axis=0) >= SURE)
+        probability = found.confidence.max(axis=0)
+        sure = picked & (probability >= (SURE if found.agreed is None else np.where(found.agreed, AGREED, SURE)))
         significant |= sure if found.share is None else sure & (found.share >= HALF_OF_THE_PIECES)
     verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)
     reasons: dict[Key, str] = {}

@@ -119,3 +119,9 @@ def test_only_where_the_state_space_ran_and_without_a_search_on_a_table_of_piece
     without = pipeline.fit_series(Series.of(gaps, names=series.names), config.override(["screen.opinions=false"]))
     assert asked == []
     np.testing.assert_array_equal(without.decision.score, without.screened.score if searched else without.decision.score)
+
+
+def test_agreement_asks_every_search_and_nobody_where_there_is_none():
+    one, two = np.array([[0.0, 9.0], [6.0, 0.0]]), np.array([[0.0, 7.0], [4.0, 0.0]])
+    assert Opinions((), (one, two)).agreed.tolist() == [[False, True], [False, False]]
+    assert Opinions(((1.0, one),)).agreed is None

@@ -47,6 +47,19 @@ def test_what_is_sure_enough_is_a_link_where_the_copies_show_more(sure, verdict)
     assert decide(replace(evidence, chance=40.0, confidence=confidence), alpha=0.05)[0][1, 0, 1] == verdict
 
 
+@pytest.mark.parametrize(("sure", "agreed", "verdict"), [(0.49, True, NONE), (0.51, True, LINK), (0.74, False, NONE), (0.76, False, LINK)])
+def test_less_is_sure_enough_where_every_opinion_agrees(sure, agreed, verdict):
+    evidence = found({(1, 0, 1): 50.0})
+    told = {"confidence": np.where(evidence.chosen, sure, 0.0), "agreed": np.full((N, N), agreed)}
+    assert decide(replace(evidence, chance=40.0, **told), alpha=0.05)[0][1, 0, 1] == verdict
+
+
+def test_agreement_alone_makes_no_link():
+    everything = np.ones((N, N), bool)
+    evidence = replace(found({}), confidence=np.full((K + 1, N, N), 0.7), agreed=everything)
+    assert (decide(evidence, alpha=0.05)[0] == NONE).all()
+
+
 def test_nothing_is_sure_that_holds_in_few_pieces():
     evidence = found({(1, 0, 1): 50.0})
     confidence = np.where(evidence.chosen, 0.99, 0.0)

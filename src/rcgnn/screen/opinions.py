@@ -9,7 +9,8 @@ the sensor said before and after, which straight lines do not. Each errs in its 
 
 where D is the evidence given everybody's past (see `dense`) on plainly filled readings and, where many cells are missing, on the posterior
 moments of the state space. Where nothing was smoothed there is nothing to guard against. A table that is long enough for pieces
-(see `pieces`) gets the first dense model alone: it has rows enough, and the searches would cost as much again.
+(see `pieces`) gets the first dense model alone: it has rows enough, and the searches would cost as much again. A pair that all
+searches find needs less confidence to be a link (`verdict`).
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from rcgnn.data.rolling import rolling
 from rcgnn.screen.dense import dense_evidence
 from rcgnn.screen.features import Sample, build, from_moment, moments
 from rcgnn.screen.structural import screen
-from rcgnn.series import FloatArray
+from rcgnn.series import BoolArray, FloatArray
 
 PLAIN_WEIGHT = 0.3
 POSTERIOR_WEIGHT = 0.5
 TREND_ROWS = 101
+FOUND = 5.0
+"""Score above which an opinion finds a pair: it earned its penalty and 4 more."""
 MANY = 0.25
 """Share of the cells: from this on rows count in which the target was not read. With fewer, drift and outages spoil what is gained."""
 
@@ -45,6 +48,11 @@ class Opinions:
 
     dense: tuple[tuple[float, FloatArray], ...]
     searches: tuple[FloatArray, ...] = ()
+
+    @property
+    def agreed(self) -> BoolArray | None:
+        """[N, N] True where every further search finds the pair; None where there was none."""
+        return np.all([one > FOUND for one in self.searches], axis=0) if self.searches else None
 
     def blended(self, score: FloatArray) -> FloatArray:
         """[K+1, N, N] scores of pairs as the mean opinion; lags keep their proportions."""
