@@ -53,6 +53,7 @@ bench: setup bench-accuracy  ## every figure that this project claims; two hours
 	$(BIN)/python benchmarks/air_quality.py
 	$(BIN)/python benchmarks/origin_tables.py
 	$(BIN)/python benchmarks/ablation.py
+	$(BIN)/python benchmarks/steadiness.py
 
 bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers that are not installed are skipped
 	for suite in $(SUITES); do \

@@ -63,3 +63,10 @@ def test_accuracy_reads_finished_benchmarks(tmp_path):
     assert all("granger" in line for line in cells)
     assert "| ar1 | clean | 0 | 12 |" in text
     assert "expected calibration error" in text
+
+
+def test_steadiness_compares_links_under_three_changes(tmp_path):
+    out = tmp_path / "steadiness.md"
+    run("steadiness.py", "--systems", "linear", "--cells", "clean", "--seeds", "1:2", "--rows", 300, "--jobs", 1, "--out", out)
+    rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| linear | clean | 1 |")]
+    assert rows == ["| linear | clean | 1 | 1.00 / 1.00 | 1.00 / 1.00 | 1.00 / 1.00 |"]
