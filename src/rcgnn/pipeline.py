@@ -51,7 +51,7 @@ LEAST_SENSORS = 2
 SHIFTED_COPIES = 3
 """Circularly shifted copies behind a K that is chosen from the table."""
 SMALL = 64
-"""Up to this many sensors one thread does best."""
+"""Up to this many sensors one thread does best, and further searches are quick enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +153,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     findings = _told(findings, prepared, signal)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
-        bases = ["linear" if one else config.screen.basis for one in prepared.counted]  # a count's root has no curve to be found
-        screened = screen(sample, config.screen, bases=bases, rng=rng(config.seed, "drivers"))
+        screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
     refined = None
     if config.select.refine != "off" and _long_enough(prepared, config):
         with clock.stage("train", progress):
@@ -236,17 +235,24 @@ def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Sign
     pieces = None
     if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
         pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
-    return Checks(chance, pieces, _opinions(sample, prepared, signal, config, search=pieces is None) if config.screen.opinions else None)
+    few = pieces is None and len(prepared.active) <= SMALL
+    return Checks(chance, pieces, _opinions(sample, prepared, signal, config, few) if config.screen.opinions else None)
 
 
-def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, *, search: bool) -> Opinions | None:
+def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private
     if signal.smoothed:
         read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
         return opinions(read, sample, signal.moment, config.screen, search=search)
     if not prepared.counted.any() or not search:
         return None
     counted = replace(sample, signal=signal.draws)  # as they were read, not their roots
-    return Opinions((), (screen(counted, config.screen, bases=["linear"] * len(prepared.active)).score.max(axis=0),))
+    return Opinions((), (screen(counted, config.screen, bases=_bases(prepared, config)).score.max(axis=0),))
+
+
+def _bases(prepared: Prepared, config: Config) -> list[str]:
+    """What each sensor is offered; where evidence may choose, a count gets straight lines: its root has no curve to be found."""
+    basis = config.screen.basis
+    return ["linear" if counted and basis == "auto" else basis for counted in prepared.counted]
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:

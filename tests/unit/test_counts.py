@@ -81,3 +81,12 @@ def test_counts_are_not_smoothed_have_lines_alone_and_a_second_opinion_in_readin
     np.testing.assert_array_equal(done.graph.verdict, alone.graph.verdict)
     in_thousands = fit_series(Series.of(1e-3 * series.values), config)
     np.testing.assert_allclose(in_thousands.decision.score, done.decision.score, rtol=1e-6)
+
+
+def test_counts_beside_other_sensors_keep_their_lines_and_a_chosen_basis_wins():
+    x = np.column_stack([driven_counts(), np.random.default_rng(0).standard_normal(600)])
+    config = Config().override(["select.refine=off", "data.max_lag=1"])
+    mixed = fit_series(Series.of(x), config)
+    assert mixed.screened.bases[:4] == ("linear",) * 4
+    assert set(fit_series(Series.of(x), config.override(["screen.basis=nonlinear"])).screened.bases) == {"nonlinear"}
+    assert (1, 0, 1) in mixed.graph.links()

@@ -9,8 +9,8 @@ the sensor said before and after, which straight lines do not. Each errs in its 
 
 where D is the evidence given everybody's past (see `dense`) on plainly filled readings and, where many cells are missing, on the posterior
 moments of the state space. Where nothing was smoothed there is nothing to guard against. A table that is long enough for pieces
-(see `pieces`) gets the first dense model alone: it has rows enough, and the searches would cost as much again. A pair that all
-searches find needs less confidence to be a link (`verdict`).
+(see `pieces`) gets the first dense model alone, and so does one of more than 64 sensors: the searches would cost as much again. A pair
+that all searches find needs less confidence to be a link (`verdict`).
 """
 
 from __future__ import annotations
