@@ -39,8 +39,8 @@ def both(rows: Sequence[Row], method: str) -> str:
 def block(rows: list[Row], methods: list[str]) -> list[str]:
     """One suite's block: a row for all tables, a row a system, then every cell with its distance to the best peer."""
     peers = [method for method in methods if method not in (OURS, *TRIVIAL)]
-    lines = [[label, *(both(some, m) for m in methods), fdr(some)] for label, some in [("all", rows), *by(rows, "system")]]
-    found = table(["", *methods, f"FDR of {OURS}"], lines)
+    lines = [[label, *(both(some, m) for m in methods), fdr(some), auroc(some)] for label, some in [("all", rows), *by(rows, "system")]]
+    found = table(["", *methods, f"FDR of {OURS}", f"AUROC of {OURS}"], lines)
     cells = []
     for (system, cell), some in grouped(rows, "system", "cell").items():
         best = max(((average(where(some, method=m), "auprc") or 0.0, m) for m in peers), default=(0.0, "none"))
@@ -61,6 +61,11 @@ def by(rows: list[Row], column: str) -> list[tuple[str, list[Row]]]:
 def fdr(rows: Sequence[Row]) -> str:
     """Mean false-discovery rate of ours."""
     return number(average(where(rows, method=OURS), "fdr"))
+
+
+def auroc(rows: Sequence[Row]) -> str:
+    """Mean AUROC of ours, with the digits that published figures have."""
+    return number(average(where(rows, method=OURS), "auroc"), 4)
 
 
 def false_links(rows: Sequence[Row]) -> list[str]:
