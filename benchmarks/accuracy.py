@@ -16,7 +16,7 @@ from pathlib import Path
 from dated import source, write
 
 from rcgnn.bench.job import OURS
-from rcgnn.bench.markdown import number, table, today
+from rcgnn.bench.markdown import NOTHING, number, table, today
 from rcgnn.bench.rows import Row, counted, grouped, where
 from rcgnn.bench.statistics import Reliability, average, reliability
 
@@ -43,12 +43,11 @@ def block(rows: list[Row], methods: list[str]) -> list[str]:
     found = table(["", *methods, f"FDR of {OURS}", f"AUROC of {OURS}"], lines)
     cells = []
     for (system, cell), some in grouped(rows, "system", "cell").items():
-        best = max(((average(where(some, method=m), "auprc") or 0.0, m) for m in peers), default=(0.0, "none"))
         ours = average(where(some, method=OURS), "auprc") or 0.0
-        cells.append(
-            (ours - best[0], [system, cell, both(some, OURS), fdr(some), f"{best[1]} {number(best[0])}", f"{ours - best[0]:+.3f}"])
-        )
-    head = ["system", "cell", f"{OURS}, AUPRC / F1", "FDR", "best peer, AUPRC", "ahead by"]
+        best, name = max(((average(where(some, method=m), "auprc") or 0.0, m) for m in peers), default=(0.0, ""))
+        beside = [f"{name} {number(best)}", f"{ours - best:+.3f}"] if peers else [NOTHING, NOTHING]
+        cells.append((ours - best, [system, cell, both(some, OURS), fdr(some), auroc(some), *beside]))
+    head = ["system", "cell", f"{OURS}, AUPRC / F1", "FDR", "AUROC", "best peer, AUPRC", "ahead by"]
     return [*found, "", "Cells, the nearest peer first:", "", *table(head, [line for _, line in sorted(cells)])]
 
 

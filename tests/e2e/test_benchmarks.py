@@ -61,6 +61,7 @@ def test_accuracy_reads_finished_benchmarks(tmp_path):
     cells = [line for line in text.splitlines() if line.startswith("| linear |")]
     assert len(cells) == 3
     assert all("granger" in line for line in cells)
+    assert all(0.5 <= float(line.split(" | ")[4]) <= 1.0 for line in cells)  # AUROC
     assert "| ar1 | clean | 0 | 12 |" in text
     assert "expected calibration error" in text
 
