@@ -11,7 +11,6 @@ from rcgnn.config import Config
 from rcgnn.data.quality import QualityReport
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
-from rcgnn.numerics import rng
 from rcgnn.prior import Prior
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
@@ -19,11 +18,10 @@ from rcgnn.screen.opinions import Opinions
 from rcgnn.screen.pieces import Pieces, blend
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
-from rcgnn.select.confidence import confidence
+from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
 from rcgnn.select.modes import Seen, revise
-from rcgnn.select.stability import held_in_halves
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
@@ -73,9 +71,8 @@ class Decision:
         """Decide from the screen's evidence, what it finds by chance, and piece by piece."""
         found = screened.evidence
         share = None if checks.pieces is None else checks.pieces.share
-        chance, halves = checks.chance.surplus, config.select.halves
-        held = held_in_halves(screened, halves=halves, rng=rng(config.seed, "halves"))
-        sure = confidence(screened, held, chance) if halves else np.zeros(held.shape)
+        chance = checks.chance.surplus
+        held, sure = held_and_sure(screened, chance, config)
         agreed = None if checks.further is None else checks.further.agreed
         pairs = PairEvidence(
             found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, sure, agreed

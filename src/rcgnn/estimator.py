@@ -144,8 +144,7 @@ class RCGNN(BaseEstimator):
         Raises:
             NotFittedError: before `fit`.
         """
-        if not hasattr(self, "graph_"):
-            raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+        self._check_fitted()
         return self.graph_.edges()
 
     def regimes(self) -> pd.DataFrame:
@@ -159,8 +158,7 @@ class RCGNN(BaseEstimator):
         Raises:
             NotFittedError: before `fit`.
         """
-        if not hasattr(self, "graph_"):
-            raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+        self._check_fitted()
         numbers = dict.fromkeys(("strength", "low", "high", "in_units", "p"), np.float64)
         return pd.DataFrame(self.graph_.regime_rows(), columns=list(REGIME_COLUMNS)).astype(numbers | {"differs": bool})
 
@@ -227,9 +225,12 @@ class RCGNN(BaseEstimator):
         mechanism = self._equations()
         return forecast(mechanism, to_series(X), set_aside=mechanism.clean)
 
-    def _equations(self) -> Mechanism:
+    def _check_fitted(self) -> None:
         if not hasattr(self, "graph_"):
             raise NotFittedError("This RCGNN is not fitted yet; call fit(table) first.")
+
+    def _equations(self) -> Mechanism:
+        self._check_fitted()
         if self.mechanism_ is None:
             raise InputError("RCGNN: this fit has no equations (fewer than two sensors took part, or the recipe is the origin's).")
         return self.mechanism_

@@ -31,7 +31,7 @@ from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen.features import Sample
-from rcgnn.screen.null import largest_by_chance
+from rcgnn.screen.null import by_chance
 from rcgnn.screen.opinions import Opinions, opinions
 from rcgnn.screen.pieces import by_pieces
 from rcgnn.screen.reach import LEAST, Reach, reach
@@ -150,7 +150,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         config = config.model_copy(update={"screen": knowing})
     with clock.stage("smooth", progress):
         signal, keep = _signal(prepared, config, progress)
-    findings = _told(findings, prepared, signal)
+    material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+    findings = told(findings, report, prepared.scaled.names, signal.selection, material.unit, material.offset)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
@@ -160,7 +161,6 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, signal, config), config)
-        material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
         decision = _by_mode(decision, sample, material, screened, config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
     with clock.stage("measure", progress):
@@ -198,14 +198,6 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     return signal, scaled.mask & ~signal.gated
 
 
-def _told(findings: list[Finding], prepared: Prepared, signal: Signal) -> list[Finding]:
-    """What the selection model says about missing cells, in sensor units (of the readings without their trend)."""
-    if signal.selection is None:
-        return findings
-    here = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
-    return told(findings, prepared.report, prepared.scaled.names, signal.selection, here.unit, here.offset)
-
-
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
     return compare(material, np.argwhere(links), config.data.lags, rng(config.seed, "modes"), config.select.alpha)
 
@@ -230,8 +222,7 @@ def _reach(prepared: Prepared, config: Config, prior: Prior | None) -> Reach:
 
 
 def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signal, config: Config) -> Checks:
-    copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
-    chance = largest_by_chance(sample, config.screen, copies, bases=screened.bases)
+    chance = by_chance(sample, config, screened.bases)
     pieces = None
     if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
         pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rcgnn.data.cleaning import TREND_WINDOW, clean
+from rcgnn.data.cleaning import clean
 from rcgnn.data.quality import inspect
 from rcgnn.data.readers import read_table
-from rcgnn.data.rolling import rolling
+from rcgnn.data.rolling import TREND_WINDOW, rolling
 from rcgnn.errors import ConfigError
 from rcgnn.series import Series, concatenate
 

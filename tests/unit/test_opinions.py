@@ -7,9 +7,10 @@ import pytest
 
 from rcgnn import pipeline
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.data.rolling import TREND_WINDOW
 from rcgnn.screen.dense import raised
 from rcgnn.screen.features import Sample
-from rcgnn.screen.opinions import MANY, PLAIN_WEIGHT, POSTERIOR_WEIGHT, TREND_ROWS, Opinions, normal_scores, opinions
+from rcgnn.screen.opinions import MANY, PLAIN_WEIGHT, POSTERIOR_WEIGHT, Opinions, normal_scores, opinions
 from rcgnn.series import Series
 from rcgnn.synth import simulate
 
@@ -47,7 +48,7 @@ def test_without_a_search_the_dense_evidence_is_left_and_the_same():
 
 
 def test_a_slow_drift_of_all_sensors_makes_no_link():
-    drift = np.sin(np.arange(500.0) / TREND_ROWS)[:, None]
+    drift = np.sin(np.arange(500.0) / TREND_WINDOW)[:, None]
     steady, drifting = (look(x) for x in (linked(), linked() + 5 * drift))
     off = ~np.eye(3, dtype=bool)
     off[0, 1] = False

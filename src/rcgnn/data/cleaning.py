@@ -13,13 +13,12 @@ from rcgnn.data.findings import finding
 from rcgnn.data.marks import CODE_NAMES, mark, unit_size
 from rcgnn.data.quality import QualityReport
 from rcgnn.data.quality_rules import nan_median
-from rcgnn.data.rolling import rolling
+from rcgnn.data.rolling import TREND_WINDOW, rolling
 from rcgnn.errors import ConfigError
 from rcgnn.health import Finding
 from rcgnn.series import BoolArray, FloatArray, Series
 
 Mode = Literal["auto", "on", "off"]
-TREND_WINDOW = 101
 
 
 @dataclass(frozen=True, eq=False)

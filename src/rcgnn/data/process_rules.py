@@ -144,6 +144,16 @@ def _dickey_fuller(design: FloatArray, answer: FloatArray) -> float:
     return float(beta[1] / np.sqrt(max(variance * inverse[1, 1], 1e-300)))
 
 
+def gaps(lost: BoolArray) -> IntArray:
+    """[G, 2] first row of every run of lost cells [T], and the row after its last.
+
+    Example:
+        >>> gaps(np.array([False, True, True, False, True])).tolist()
+        [[1, 3], [4, 5]]
+    """
+    return np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]]).astype(np.int8))).reshape(-1, 2)
+
+
 def missing_pattern(x: FloatArray, segment: IntArray) -> tuple[Missing, float, float]:
     """Pattern of one column's gaps, the gap ratio and the z of the values beside them.
 
@@ -155,10 +165,9 @@ def missing_pattern(x: FloatArray, segment: IntArray) -> tuple[Missing, float, f
     lost = ~np.isfinite(x)
     if not lost.any() or lost.all():
         return ("none" if not lost.any() else "blocks"), 0.0, 0.0
-    edge = np.flatnonzero(np.diff(np.concatenate([[0], lost.astype(np.int8), [0]])))
-    gaps = (edge[1::2] - edge[::2]).astype(float)
+    sizes = np.diff(gaps(lost)).ravel().astype(float)
     rate = float(lost.mean())
-    ratio = float((gaps**2).sum() / gaps.sum() / ((1 + rate) / (1 - rate)))
+    ratio = float((sizes**2).sum() / sizes.sum() / ((1 + rate) / (1 - rate)))
     z = _beside_gaps(x, lost, segment)
     pattern: Missing = "mnar" if z > MNAR_Z else "blocks" if ratio > GAP_RATIO else "mcar"
     return pattern, ratio, z

@@ -8,6 +8,9 @@ import numpy as np
 
 from rcgnn.series import FloatArray, IntArray
 
+TREND_WINDOW = 101
+"""Rows of the rolling mean that is taken for a sensor's trend."""
+
 
 def spread(segments: Sequence[slice], gap: int) -> tuple[IntArray, int]:
     """Row numbers after `gap` empty rows were put between segments, and how many rows there are then."""
@@ -37,3 +40,8 @@ def rolling(x: FloatArray, segments: Sequence[slice], window: int, kind: str, le
     wide[place] = x
     windows = pd.DataFrame(wide).rolling(window, center=True, min_periods=least)
     return (windows.median() if kind == "median" else windows.mean()).to_numpy()[place]
+
+
+def detrended(x: FloatArray, segments: Sequence[slice]) -> FloatArray:
+    """[T, N] columns less their centred rolling mean of `TREND_WINDOW` rows."""
+    return x - rolling(x, segments, TREND_WINDOW, "mean")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rcgnn.data.cleaning import TREND_WINDOW
 from rcgnn.data.marks import KEPT, mark
+from rcgnn.data.rolling import TREND_WINDOW
 from rcgnn.errors import InputError
 from rcgnn.mechanism.equations import Mechanism
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series

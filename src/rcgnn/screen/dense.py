@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from rcgnn.screen.features import HIDDEN, Features
-from rcgnn.screen.score import Evidence, judge, log_chi2_tail
+from rcgnn.screen.score import Evidence, judge, log_chi2_tail, log_evidence, rescaled
 from rcgnn.screen.search import Local, freedom, grow, start, sweep, unsweep
 from rcgnn.series import FloatArray, IntArray
 
@@ -45,10 +45,7 @@ def blend_dense(score: FloatArray, dense: FloatArray, locals_: Sequence[Local], 
 
 def raised(score: FloatArray, dense: FloatArray, weight: FloatArray | float) -> FloatArray:
     """[K+1, N, N] scores with ln max(dense, 1), times a weight, added to their logarithms; lags keep their proportions."""
-    pair = score.max(axis=0)
-    mixed = np.log(np.maximum(pair, 1.0)) + weight * np.log(np.maximum(dense, 1.0))
-    target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))
-    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+    return rescaled(score, log_evidence(score) + weight * log_evidence(dense))
 
 
 def dense_choice(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rcgnn.config import ScreenConfig
+from rcgnn.config import Config, ScreenConfig
+from rcgnn.numerics import rng
 from rcgnn.prior import nothing_required
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import screen
@@ -50,6 +51,12 @@ def shifted(sample: Sample, rng: np.random.Generator) -> Sample | None:
     return replace(sample, signal=turned, keep=np.stack([np.roll(keep[:, j], offset) for j, offset in enumerate(offsets)], axis=1))
 
 
+def by_chance(sample: Sample, config: Config, bases: Sequence[str]) -> Chance:
+    """`largest_by_chance` with the settings of a fit; `bases` are those that won on the real table."""
+    copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
+    return largest_by_chance(sample, config.screen, copies, bases=bases)
+
+
 def largest_by_chance(
     sample: Sample, config: ScreenConfig, rngs: Sequence[np.random.Generator], *, bases: Sequence[str] | None = None
 ) -> Chance:
@@ -67,8 +74,8 @@ def largest_by_chance(
     quick = nothing_required(config).model_copy(update={"joint_rows": False})
     first = replace(sample, signal=sample.signal[:1])
     largest, chosen = 0.0, [0]
-    for copy, rng in enumerate(rngs):
-        turned = None if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE else shifted(first, rng)
+    for copy, draw in enumerate(rngs):
+        turned = None if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE else shifted(first, draw)
         if turned is None:
             break
         found = screen(turned, quick, bases=bases).evidence

@@ -22,15 +22,15 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from rcgnn.config import ScreenConfig
-from rcgnn.data.rolling import rolling
+from rcgnn.data.rolling import detrended
 from rcgnn.screen.dense import dense_evidence
 from rcgnn.screen.features import Sample, build, from_moment, moments
+from rcgnn.screen.score import log_evidence, rescaled
 from rcgnn.screen.structural import screen
 from rcgnn.series import BoolArray, FloatArray
 
 PLAIN_WEIGHT = 0.3
 POSTERIOR_WEIGHT = 0.5
-TREND_ROWS = 101
 FOUND = 5.0
 """Score above which an opinion finds a pair: it earned its penalty and 4 more."""
 MANY = 0.25
@@ -56,12 +56,9 @@ class Opinions:
 
     def blended(self, score: FloatArray) -> FloatArray:
         """[K+1, N, N] scores of pairs as the mean opinion; lags keep their proportions."""
-        pair = score.max(axis=0)
-        terms = [(1.0, one) for one in (pair, *self.searches)] + list(self.dense)
-        total = np.sum([weight * np.log(np.maximum(one, 1.0)) for weight, one in terms], axis=0)
-        mixed = total / (1 + len(self.searches))
-        target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))
-        return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+        searched = [log_evidence(one) for one in (score, *self.searches)]
+        raised = [weight * log_evidence(one) for weight, one in self.dense]
+        return rescaled(score, np.sum(searched + raised, axis=0) / len(searched))
 
 
 def opinions(plain: Sample, drawn: Sample, moment: FloatArray | None, config: ScreenConfig, *, search: bool = True) -> Opinions:
@@ -75,7 +72,7 @@ def opinions(plain: Sample, drawn: Sample, moment: FloatArray | None, config: Sc
         search: False: the dense model on plainly filled readings alone.
     """
     filled, segments = plain.signal[0], plain.segments
-    level = filled - rolling(filled, segments, TREND_ROWS, "mean")
+    level = detrended(filled, segments)
     tables = build(level[None], segments, max_lag=plain.max_lag, basis="linear")
     rows, sensors = len(tables.time), filled.shape[1]
     shared = moments(tables, np.ones(rows, bool))
@@ -88,8 +85,7 @@ def opinions(plain: Sample, drawn: Sample, moment: FloatArray | None, config: Sc
         if moment is not None:
             read = plain.keep.sum(axis=0).astype(float)
             dense.append((POSTERIOR_WEIGHT, dense_evidence([from_moment(moment, sensors, rows)] * sensors, read)))
-    given = config.model_copy(update={"hidden": "off"})
-    return Opinions(tuple(dense), tuple(screen(one, given).score.max(axis=0) for one in looks))
+    return Opinions(tuple(dense), tuple(screen(one, config).score.max(axis=0) for one in looks))
 
 
 def normal_scores(x: FloatArray) -> FloatArray:

@@ -126,7 +126,7 @@ def search(
 def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:
     """Turn round, in place, the links that the joint rows want the other way, the clearest first, where no cycle comes of it."""
     for i, j in sorted(map(tuple, np.argwhere(reversal < 0)), key=lambda pair: float(reversal[pair])):
-        if not _reaches(parents, i, j, without=(i, j)):
+        if not reaches(parents, i, j, without=(i, j)):
             parents[j], parents[i] = parents[j] - {int(i)}, parents[i] | {int(j)}
 
 
@@ -159,10 +159,10 @@ def _best_move(scores: Scores, parents: list[frozenset[int]], suspects: list[tup
     linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
     moves: list[tuple[tuple[int, int], dict[int, frozenset[int]]]] = [((i, j), {j: parents[j] - {i}}) for i, j in linked]
     for i, j in linked:
-        if not _reaches(parents, i, j, without=(i, j)):
+        if not reaches(parents, i, j, without=(i, j)):
             moves.append(((i, j), {j: parents[j] - {i}, i: parents[i] | {j}}))
     for i, j in suspects:
-        if i not in parents[j] and j not in parents[i] and not _reaches(parents, j, i):
+        if i not in parents[j] and j not in parents[i] and not reaches(parents, j, i):
             moves.append(((i, j), {j: parents[j] | {i}}))
     for pair, move in moves:
         gain = scores.gain(parents, move, pair)
@@ -171,7 +171,7 @@ def _best_move(scores: Scores, parents: list[frozenset[int]], suspects: list[tup
     return best
 
 
-def _reaches(parents: list[frozenset[int]], start_: int, end: int, without: tuple[int, int] | None = None) -> bool:
+def reaches(parents: Sequence[frozenset[int]], start_: int, end: int, without: tuple[int, int] | None = None) -> bool:
     """Is there a lag-0 path start -> ... -> end (not using the link `without`)?"""
     stack, seen = [end], {end}
     while stack:

@@ -20,6 +20,7 @@ import numpy as np
 
 from rcgnn.config import ScreenConfig
 from rcgnn.screen.features import Sample
+from rcgnn.screen.score import log_evidence, rescaled
 from rcgnn.screen.structural import screen
 from rcgnn.series import FloatArray
 
@@ -81,14 +82,11 @@ def by_pieces(
         long_enough = [s for s in part if s.stop - s.start > sample.max_lag]
         draw = sample.signal[number % len(sample.signal)][None]
         found = screen(replace(sample, signal=draw, segments=long_enough), config, bases=bases, rng=rng)
-        scores.append(np.log(np.maximum(found.score.max(axis=0), 1.0)))
+        scores.append(log_evidence(found.score))
         earned.append(found.evidence.chosen.any(axis=0))
     return Pieces(np.mean(scores, axis=0), np.mean(earned, axis=0), len(scores)) if scores else None
 
 
 def blend(score: FloatArray, pieces: Pieces) -> FloatArray:
     """[K+1, N, N] the whole table's scores with each pair's evidence averaged over the pieces; lags keep their proportions."""
-    pair = score.max(axis=0)
-    mixed = pieces.log_score + WHOLE * np.log(np.maximum(pair, 1.0))
-    target = np.where(mixed > 0, np.exp(mixed), np.minimum(pair, 1.0))
-    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+    return rescaled(score, pieces.log_score + WHOLE * log_evidence(score))

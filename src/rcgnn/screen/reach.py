@@ -24,13 +24,12 @@ from typing import Any
 import numpy as np
 
 from rcgnn.config import ScreenConfig
-from rcgnn.data.rolling import rolling
+from rcgnn.data.rolling import detrended
 from rcgnn.health import Finding
 from rcgnn.prior import known_to
 from rcgnn.screen.features import Features, Sample, build, moments
 from rcgnn.screen.known import hide
 from rcgnn.screen.null import shifted
-from rcgnn.screen.opinions import TREND_ROWS
 from rcgnn.screen.search import extended_bic, grow, start
 from rcgnn.series import FloatArray
 from rcgnn.verdict import CHANCE_MARGIN
@@ -100,7 +99,7 @@ def reach(sample: Sample, config: ScreenConfig, rngs: Sequence[np.random.Generat
     if len(tried) == 1:
         return Reach(tried[0], {})
     filled = sample.signal[0]
-    steady = replace(sample, signal=(filled - rolling(filled, sample.segments, TREND_ROWS, "mean"))[None])
+    steady = replace(sample, signal=detrended(filled, sample.segments)[None])
     copies = [copy for rng in rngs if (copy := shifted(replace(steady, max_lag=1), rng)) is not None]
     by_chance = [_gains(copy, tried, config) for copy in copies] or [np.zeros(len(tried))]
     value = _gains(steady, tried, config) - CHANCE_MARGIN * np.mean(by_chance, axis=0)

@@ -140,6 +140,21 @@ def addition(local: Local, extra: IntArray, y: int, rows: float) -> tuple[float,
     return float(-rows * np.log1p(-min(max(r2, 0.0), 1 - 1e-9))), int(extra.size)
 
 
+def log_evidence(score: FloatArray) -> FloatArray:
+    """[N, N] logarithm of each pair's score [K+1, N, N] or [N, N], its largest over the lags; 0 where it is below 1."""
+    return np.log(np.maximum(score.max(axis=0) if score.ndim > 2 else score, 1.0))
+
+
+def rescaled(score: FloatArray, log_pair: FloatArray) -> FloatArray:
+    """[K+1, N, N] scores of which each pair's largest is exp of `log_pair` [N, N]; lags keep their proportions.
+
+    Where `log_pair` is not above 0 a score keeps its own order below 1.
+    """
+    pair = score.max(axis=0)
+    target = np.where(log_pair > 0, np.exp(log_pair), np.minimum(pair, 1.0))
+    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+
+
 def log_p_values(found: Evidence, permitted: BoolArray | None = None) -> FloatArray:
     """[N, N] natural log of the p-value of each pair, after the scale that the unlinked pairs give; `permitted` [K+1, N, N]."""
     sensors = len(found.stat)

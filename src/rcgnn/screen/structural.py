@@ -20,7 +20,7 @@ from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.residuals import innovations
-from rcgnn.screen.score import Evidence, evidence, log_p_values
+from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
 from rcgnn.screen.search import Local, extended_bic, grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.series import BoolArray, FloatArray
@@ -200,10 +200,7 @@ def _two_opinions(score: FloatArray, other: FloatArray) -> FloatArray:
 
     A weak curve escapes the choice of a basis and still ranks its link.
     """
-    pair = score.max(axis=0)
-    mean = np.sqrt(np.maximum(pair, 1.0) * np.maximum(other.max(axis=0), 1.0))
-    target = np.where(mean > 1.0, mean, np.minimum(pair, 1.0))
-    return np.asarray(score / np.where(pair > 0, pair, 1.0) * target)
+    return rescaled(score, (log_evidence(score) + log_evidence(other)) / 2)
 
 
 def _repeated(tables: Tables) -> Tables:

@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from rcgnn.config import Config
+from rcgnn.numerics import rng
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
+from rcgnn.select.stability import held_in_halves
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 INTERCEPT = -8.738
@@ -86,3 +89,10 @@ def confidence(screened: Screened, held: FloatArray, chance: float) -> FloatArra
     sure = np.zeros(held.shape)
     sure[tuple(keys.T)] = 1.0 / (1.0 + np.exp(-np.clip(INTERCEPT + known @ np.array(list(WEIGHTS.values())), -50.0, 50.0)))
     return sure
+
+
+def held_and_sure(screened: Screened, chance: float, config: Config) -> tuple[FloatArray, FloatArray]:
+    """[K+1, N, N] share of block halves in which each link holds, and its confidence; both 0 where halves are switched off."""
+    halves = config.select.halves
+    held = held_in_halves(screened, halves=halves, rng=rng(config.seed, "halves"))
+    return held, confidence(screened, held, chance) if halves else np.zeros(held.shape)

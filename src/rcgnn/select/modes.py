@@ -20,10 +20,10 @@ from rcgnn.config import Config
 from rcgnn.graph import LINK, NONE, Key
 from rcgnn.numerics import rng
 from rcgnn.screen.features import Sample
-from rcgnn.screen.null import largest_by_chance
+from rcgnn.screen.null import by_chance
+from rcgnn.screen.order import reaches
 from rcgnn.screen.structural import Screened, screen
-from rcgnn.select.confidence import confidence
-from rcgnn.select.stability import held_in_halves
+from rcgnn.select.confidence import held_and_sure
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.verdict import SURE, PairEvidence, decide
 
@@ -103,10 +103,8 @@ def _read(sample: Sample, at: BoolArray) -> int:
 
 def _one(part: Sample, screened: Screened, config: Config, modes: int) -> Seen:
     found = screen(part, config.screen, bases=screened.bases, rng=rng(config.seed, "drivers"))
-    copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
-    chance = largest_by_chance(part, config.screen, copies, bases=screened.bases).surplus
-    held = held_in_halves(found, halves=config.select.halves, rng=rng(config.seed, "halves"))
-    sure = confidence(found, held, chance) if config.select.halves else np.zeros(held.shape)
+    chance = by_chance(part, config, screened.bases).surplus
+    sure = held_and_sure(found, chance, config)[1]
     own = found.evidence
     pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance)
     verdict, _ = decide(pairs, alpha=config.select.alpha / modes)
@@ -148,15 +146,7 @@ def revise(verdict: NDArray[np.int8], reasons: dict[Key, str], seen: Seen, diffe
     done[1:][added[1:]] = LINK
     now = np.argwhere(added[0])
     for i, j in now[np.argsort(-seen.score[0][added[0]], kind="stable")].tolist():
-        if not _leads(done[0] == LINK, j, i):
+        parents = [frozenset(np.flatnonzero(causes == LINK).tolist()) for causes in done[0].T]
+        if not reaches(parents, j, i):
             done[0, i, j] = LINK
     return done
-
-
-def _leads(links: BoolArray, start: int, end: int) -> bool:
-    """Whether a chain of links [n, n] goes from start to end."""
-    reached = np.zeros(len(links), bool)
-    reached[start] = True
-    for _ in range(len(links)):
-        reached = reached | links[reached].any(axis=0)
-    return bool(reached[end])

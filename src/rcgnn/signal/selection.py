@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_ndtr
 
+from rcgnn.data.process_rules import gaps
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.signal.statespace import Posterior, Readings, Selection
 
@@ -201,8 +202,7 @@ def _short_gaps(readings: Readings) -> BoolArray:
     out = np.zeros(readings.mask.shape, bool)
     for part in readings.segments:
         for j, seen in enumerate(readings.mask[part].T):
-            edge = np.flatnonzero(np.diff(np.concatenate([[0], ~seen, [0]]).astype(np.int8)))
-            for start, stop in zip(edge[::2], edge[1::2], strict=True):
+            for start, stop in gaps(~seen).tolist():
                 if stop - start <= LONGEST_GAP:
                     out[part.start + start : part.start + stop, j] = True
     return out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from rcgnn.config import Switch
 from rcgnn.data.cleaning import Cleaned
 from rcgnn.data.findings import finding
 from rcgnn.data.marks import SENTINEL
@@ -15,7 +15,6 @@ from rcgnn.health import Finding
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.signal.statespace import Selection
 
-Switch = Literal["auto", "on", "off"]
 REMEDY = (
     "The model assumes that a reading vanishes because of its own value, through a smooth threshold; gaps for other reasons that move "
     "with the value cannot be told apart. Find out why cells are lost; signal.mnar=off does without the model."
