@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.screen.features import RIDGE, Features, from_moment
-from rcgnn.screen.search import ENTER, Local, grow, own_past, start, sweep, unsweep
+from rcgnn.screen.search import ENTER, Local, freedom, grow, own_past, start, sweep, unsweep
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -96,10 +96,10 @@ def test_grow_ends_where_every_feature_earns_its_penalty_and_no_other_would(seed
     assert set(grown.chosen) <= set(np.flatnonzero(allowed)) - set(grown.forced)
     for feature in grown.chosen:
         without = unexplained(features, 0, used[used != feature])
-        assert rows * np.log(without / grown.unexplained) >= penalty * (1 - 1e-9)
+        assert freedom(rows, len(used)) * np.log(without / grown.unexplained) >= penalty * (1 - 1e-9)
     for feature in set(np.flatnonzero(allowed)) - set(used):
         richer = unexplained(features, 0, np.append(used, feature))
-        assert rows * np.log(grown.unexplained / richer) <= ENTER * penalty * (1 + 1e-6)
+        assert freedom(rows, len(used)) * np.log(grown.unexplained / richer) <= ENTER * penalty * (1 + 1e-6)
 
 
 def known(rows: int = 400, seed: int = 0) -> Features:
