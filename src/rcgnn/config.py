@@ -62,7 +62,7 @@ class SignalConfig(Section):
     lags: int = Field(3, ge=1, le=16, description="order of the vector autoregression")
     iterations: int = Field(8, ge=1, description="EM iterations")
     draws: int | None = Field(
-        None, ge=1, le=64, description="posterior samples handed to the screen, in mirrored pairs; empty: 8, beyond 5,000 rows 4"
+        None, ge=1, le=64, description="posterior samples handed to the screen, in mirrored pairs; empty: 4 to 32, 640,000 cells"
     )
     mnar: Switch = Field("auto", description="a model of values that make their own reading vanish: `auto` for sensors that look like it")
 
@@ -149,7 +149,7 @@ class SelectConfig(Section):
 
     alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
     shifted_copies: int = Field(
-        5, ge=0, description="circularly shifted copies, at most, whose best evidence a link must beat; 0 switches them off"
+        15, ge=0, description="circularly shifted copies, at most, whose best evidence a link must beat; 0 switches them off"
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")

@@ -22,8 +22,8 @@ from rcgnn.series import BoolArray, FloatArray
 
 CRUMB = 0.05
 """Share of the accepted links' median evidence below which a pair is a crumb."""
-CHANCE_MARGIN = 2.0
-"""Times the best evidence on shifted copies that a link must have: shifting also takes a shared season out of step."""
+CHANCE_MARGIN = 2.8
+"""Times the best evidence on a shifted copy that a link must have: shifting also takes a shared season out of step."""
 HALF_OF_THE_PIECES = 0.5
 SURE = 0.75
 """A pair with this probability is a link even where its tail, the shifted copies or its size are against it."""
@@ -48,7 +48,7 @@ class PairEvidence:
         direction: [N, N] share of the evidence for i -> j against j -> i at lag 0; 1 where no lag-0 link.
         tests: number of features that competed for one sensor.
         profile: [K+1, N, N] evidence above its penalty of each lag by itself.
-        chance: largest surplus of a pair on circularly shifted copies, where nothing drives anything.
+        chance: largest surplus of a pair on a circularly shifted copy, where nothing drives anything; see `null.Chance`.
         confidence: [K+1, N, N] probability of each chosen link; None where nobody computed it.
         share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
         agreed: [N, N] True where every further opinion finds the pair too; None where nobody else was asked.

@@ -49,7 +49,7 @@ def test_the_formula_by_hand():
     assert named["evidence"] == pytest.approx(np.log1p(-model.log_p[0, 1]))
     assert named["rows"] == pytest.approx(np.log(T - 1))
     assert named["density"] == pytest.approx(model.evidence.chosen.any(axis=0).sum() / 20)
-    assert named["chance"] == pytest.approx(np.log(4.0))
+    assert named["chance"] == pytest.approx(np.log(1.0 + 1.4 * 3.0))
     assert (named["same_step"], named["direction"], named["halves"]) == (0.0, 0.0, 1.0)
     logit = INTERCEPT + sum(WEIGHTS[name] * value for name, value in named.items())
     assert confidence(model, all_held(model), 3.0)[1, 0, 1] == pytest.approx(1 / (1 + np.exp(-logit)))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcgnn.config import SignalConfig
-from rcgnn.signal.draws import Signal, infer, spread
+from rcgnn.signal.draws import Signal, infer, number_of_draws, spread
 from rcgnn.signal.statespace import Readings
 
 SENSORS = 3
@@ -57,14 +57,19 @@ def test_few_missing_cells_are_interpolated():
 def test_the_state_space_runs_where_it_is_needed(share, noise):
     found = signal_of(readings(system(200), share), noise, iterations=2)
     assert found.smoothed
-    assert found.draws.shape == (8, 200, SENSORS)
+    assert found.draws.shape == (32, 200, SENSORS)
     np.testing.assert_allclose(found.draws.mean(axis=0), found.mean, atol=1e-9)
 
 
-def test_a_long_table_gets_fewer_draws_and_a_setting_wins_over_both():
-    long_table = readings(system(5001), 0.1)
-    assert len(signal_of(long_table, iterations=1).draws) == 4
-    assert len(signal_of(long_table, iterations=1, draws=3).draws) == 3
+@pytest.mark.parametrize(
+    ("rows", "sensors", "draws"), [(400, 13, 32), (1500, 13, 32), (2000, 40, 8), (5001, 13, 8), (9357, 13, 4), (10**6, 100, 4)]
+)
+def test_the_more_cells_the_fewer_draws_in_pairs(rows, sensors, draws):
+    assert number_of_draws(rows, sensors) == draws
+
+
+def test_a_setting_wins_over_the_size_of_the_table():
+    assert len(signal_of(readings(system(200), 0.1), iterations=1, draws=3).draws) == 3
 
 
 def test_switches_win_over_need():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from rcgnn.config import ScreenConfig
+from rcgnn.screen import null
 from rcgnn.screen.dense import DENSE_WEIGHT, dense_evidence
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import largest_by_chance, shifted
@@ -218,6 +220,25 @@ def test_real_links_do_not_raise_what_is_found_by_chance_and_a_shared_season_doe
     season = np.sin(np.arange(T) / 5)[:, None] * np.array([2.0, -2.0, 3.0, 1.5])
     assert by_chance(noise(11) + season) > 5.0
     assert by_chance(x, copies=0) == 0.0
+
+
+def test_one_odd_copy_does_not_decide_what_is_found_by_chance(monkeypatch):
+    most = iter([3.0, 90.0, 5.0, 4.0, 6.0])
+    chosen = np.ones((1, 2, 2), bool)
+    monkeypatch.setattr(
+        null, "screen", lambda *_, **__: SimpleNamespace(evidence=SimpleNamespace(chosen=chosen, surplus=np.full((2, 2), next(most))))
+    )
+    sample = Sample(noise(0)[None, :, :2], np.ones((T, 2), bool), [slice(0, T)], 2)
+    assert largest_by_chance(sample, ScreenConfig(), [np.random.default_rng(n) for n in range(5)]).surplus == 5.0
+
+
+def test_every_shifted_copy_looks_at_the_next_draw(monkeypatch):
+    seen = []
+    nothing = SimpleNamespace(evidence=SimpleNamespace(chosen=np.zeros((1, 2, 2), bool), surplus=np.zeros((2, 2))))
+    monkeypatch.setattr(null, "screen", lambda turned, *_, **__: seen.append(round(float(turned.signal.sum()))) or nothing)
+    sample = Sample(np.stack([np.full((T, 2), 1.0), np.full((T, 2), 2.0)]), np.ones((T, 2), bool), [slice(0, T)], 2)
+    largest_by_chance(sample, ScreenConfig(), [np.random.default_rng(n) for n in range(3)])
+    assert seen == [2 * T, 4 * T, 2 * T]
 
 
 def test_real_links_of_many_sensors_do_not_raise_what_is_found_by_chance():

@@ -32,8 +32,9 @@ from rcgnn.screen.known import hide
 from rcgnn.screen.null import shifted
 from rcgnn.screen.search import extended_bic, grow, start
 from rcgnn.series import FloatArray
-from rcgnn.verdict import CHANCE_MARGIN
 
+CHANCE_MARGIN = 2.0
+"""Times the mean gain on shifted copies that a longer reach must have."""
 LEAST = 3
 """A shorter K than this is never chosen: it also cuts the sensors' own past, and curved links may be longer than straight ones show."""
 LONGER = (4, 6, 8, 12, 16, 24, 32, 48, 64)

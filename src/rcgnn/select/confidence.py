@@ -34,6 +34,8 @@ WEIGHTS = {
     "halves": 0.758,
 }
 """Weight of each trait; see `traits`."""
+LARGEST_OF_FIVE = 1.4
+"""Times the median shifted copy: about the largest of five copies, on which the weights were computed."""
 LEAST_DIRECTION = 0.01
 LEAST_ROWS = 200
 """Fewer rows than the simulated tables had make no link more probable."""
@@ -48,13 +50,13 @@ def traits(screened: Screened, held: FloatArray, chance: float) -> tuple[IntArra
         same_step  1 at lag 0
         price      ln of the penalty of one feature of j
         direction  ln of the share of the evidence that the direction has, at lag 0
-        chance     ln(1 + largest evidence on shifted copies)
+        chance     ln(1 + 1.4 x largest evidence on the median shifted copy)
         halves     share of block halves in which the link holds
 
     Args:
         screened: the screen's models.
         held: [K+1, N, N] share of halves, see `stability`.
-        chance: largest evidence on shifted copies.
+        chance: largest evidence on the median shifted copy.
     """
     found = screened.evidence
     sensors = found.chosen.shape[1]
@@ -71,7 +73,7 @@ def traits(screened: Screened, held: FloatArray, chance: float) -> tuple[IntArra
         "same_step": (k == 0).astype(float),
         "price": np.log(price[j]),
         "direction": np.where(k == 0, np.log(found.direction[i, j] + LEAST_DIRECTION), 0.0),
-        "chance": np.full(len(keys), np.log1p(chance)),
+        "chance": np.full(len(keys), np.log1p(LARGEST_OF_FIVE * chance)),
         "halves": held[k, i, j],
     }
     return keys, np.stack([columns[name] for name in WEIGHTS], axis=1).reshape(len(keys), len(WEIGHTS))
@@ -83,7 +85,7 @@ def confidence(screened: Screened, held: FloatArray, chance: float) -> FloatArra
     Args:
         screened: the screen's models.
         held: [K+1, N, N] share of halves, see `stability`.
-        chance: largest evidence on shifted copies.
+        chance: largest evidence on the median shifted copy.
     """
     keys, known = traits(screened, held, chance)
     sure = np.zeros(held.shape)

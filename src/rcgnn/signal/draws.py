@@ -26,8 +26,8 @@ LEAST_NOISE, MOST_NOISE, NOISE_TRUST = 0.01, 0.5, 0.7
 MOST_ROWS = 4000
 """EM looks at no more rows than this, in blocks spread over the table; the draws cover all rows."""
 BLOCK = 500
-DRAWS, FEW_DRAWS, MANY_ROWS = 8, 4, 5000
-"""Posterior samples, and how many beyond so many rows: rows average what samples would."""
+DRAWN, LEAST_DRAWS, MOST_DRAWS = 640_000, 4, 32
+"""Posterior samples fill about so many cells in all: the fewer rows there are to average over, the more samples."""
 SWEEPS = 3
 """Rounds in which the pseudo-readings of hidden cells settle before draws are taken."""
 MOST_STATES = 200
@@ -150,12 +150,22 @@ def _inferred(
     learnt = _fit(readings, noise, lags, config, support, progress)
     model = learnt.model
     seen = _with_hidden(model, readings)
-    draws = config.draws or (DRAWS if len(values) <= MANY_ROWS else FEW_DRAWS)
+    draws = config.draws or number_of_draws(*values.shape)
     done = smooth(model, seen, gate=4.0, draws=draws, rng=rng)
     gated = mask & done.gated
     level = 0.0 if model.selection is None else model.selection.level
     rows = (mask & ~gated).sum(axis=0).astype(float)
     return Signal(done.draws + level, done.mean + level, done.variance, rows, True, gated, noise, model.selection, learnt.moment)
+
+
+def number_of_draws(rows: int, sensors: int) -> int:
+    """An even number, for mirrored pairs, between `LEAST_DRAWS` and `MOST_DRAWS`.
+
+    Example:
+        >>> number_of_draws(1500, 13), number_of_draws(2000, 40), number_of_draws(9357, 13)
+        (32, 8, 4)
+    """
+    return int(np.clip(2 * (DRAWN // (2 * rows * sensors)), LEAST_DRAWS, MOST_DRAWS))
 
 
 def _with_hidden(model: LinearModel, readings: Readings) -> Readings:
