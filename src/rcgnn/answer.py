@@ -53,7 +53,7 @@ class Decision:
 
     Attributes:
         held: share of block halves in which a link holds.
-        chance: largest evidence on shifted copies.
+        chance: largest evidence on the median shifted copy.
     """
 
     score: FloatArray

@@ -76,10 +76,11 @@ def largest_by_chance(
     """
     quick = nothing_required(config).model_copy(update={"joint_rows": False})
     largest, chosen = list[float](), list[int]()
-    for copy, chance in enumerate(rngs):
-        draw = copy % len(sample.signal)
-        turned = shifted(replace(sample, signal=sample.signal[draw : draw + 1]), chance)
-        if turned is None or (copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE):
+    for copy, offsets in enumerate(rngs):
+        if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE:
+            break
+        turned = shifted(replace(sample, signal=sample.signal[[copy % len(sample.signal)]]), offsets)
+        if turned is None:
             break
         found = screen(turned, quick, bases=bases).evidence
         pairs = found.chosen.any(axis=0)
