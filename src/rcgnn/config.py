@@ -149,7 +149,9 @@ class SelectConfig(Section):
 
     alpha: float = Field(0.05, gt=0, lt=1, description="family-wise error level of the link decision")
     shifted_copies: int = Field(
-        15, ge=0, description="circularly shifted copies, at most; a link must beat the best evidence of the median one; 0 switches them off"
+        15,
+        ge=0,
+        description="circularly shifted copies, at most; a link must beat the best evidence of the median one; 0 switches them off",
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")

@@ -2,7 +2,7 @@
 
 A pair is a link when (1) the search chose it, (2) its chi-square tail, scaled by the pairs that were not chosen, stays
 below alpha after Bonferroni over everything that competed, (3) its evidence beats the best of the median circularly shifted copy of
-the table show (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
+the table shows (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
 systems make the smallest misfit significant, and such crumbs are not links. Rules (2), (3) and (5) are strict; a pair that they turn
 away is a link all the same when its calibrated probability is high, or above one half and every further opinion finds it too. Of a pair's
