@@ -151,7 +151,7 @@ class SelectConfig(Section):
     shifted_copies: int = Field(
         15,
         ge=0,
-        description="circularly shifted copies, at most; a link must beat the best evidence of the median one; 0 switches them off",
+        description="circularly shifted copies, at most (long tables: fewer); a link must beat the best evidence of the median one; 0: none",
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates")

@@ -60,6 +60,17 @@ def test_a_lasting_link_holds_in_every_piece_and_a_passing_one_in_its_share():
     assert lasting.log_score[2, 0] < 0.5
 
 
+def test_a_sensor_that_came_late_is_judged_by_the_pieces_in_which_it_was_read():
+    x = table(4000, 4000)
+    keep = np.ones(x.shape, bool)
+    keep[:2900, 1] = False  # 100 of the 500 rows of the sixth piece, all of the last two
+    late = by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR)
+    assert late.share[0, 1] == 1.0
+    keep[:2950, 1] = False
+    keep[3000:, 1] = False  # too few rows everywhere: every piece counts
+    assert by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR).share[0, 1] == pytest.approx(1 / 8)
+
+
 def test_the_blend_ranks_what_lasts_above_what_passed_and_keeps_the_lags():
     score = np.zeros((3, 3, 3))
     score[1, 0, 1], score[2, 0, 1], score[1, 2, 1], score[1, 1, 2] = 50.0, 5.0, 80.0, 0.5

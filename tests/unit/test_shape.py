@@ -37,6 +37,13 @@ def test_negentropy_is_what_its_formula_says_and_knows_no_unit():
     assert negentropy(1e6 * u - 3e7) == pytest.approx(by_hand)
 
 
+def test_a_sensor_that_is_never_read_in_a_piece_has_no_shape_there():
+    assert negentropy(np.zeros((4, 0))) == 0.0
+    x = table(np.random.default_rng(0), "laplace", rows=2400)
+    x[800:, 1] = np.nan
+    assert (0, 2, 0) in fitted(x).graph.links()  # and no warning about an empty slice
+
+
 @pytest.mark.parametrize("rows", [200, 1500])
 def test_a_normal_residual_is_hardly_ever_called_anything_else(rows):
     rng = np.random.default_rng(0)

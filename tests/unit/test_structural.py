@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rcgnn.config import ScreenConfig
+from rcgnn.config import Config, ScreenConfig
 from rcgnn.screen import null
 from rcgnn.screen.dense import DENSE_WEIGHT, dense_evidence
 from rcgnn.screen.features import Sample
@@ -230,6 +230,16 @@ def test_one_odd_copy_does_not_decide_what_is_found_by_chance(monkeypatch):
     )
     sample = Sample(noise(0)[None, :, :2], np.ones((T, 2), bool), [slice(0, T)], 2)
     assert largest_by_chance(sample, ScreenConfig(), [np.random.default_rng(n) for n in range(5)]).surplus == 5.0
+
+
+@pytest.mark.parametrize(("rows", "asked", "made"), [(T, 15, 15), (T, 7, 7), (60_000, 15, 5), (60_000, 2, 2)])
+def test_long_tables_are_shifted_less_often(monkeypatch, rows, asked, made):
+    found = SimpleNamespace(evidence=SimpleNamespace(chosen=np.ones((1, 3, 3), bool), surplus=np.ones((3, 3))))
+    calls = []
+    monkeypatch.setattr(null, "screen", lambda *_, **__: calls.append(1) or found)
+    sample = Sample(np.zeros((1, rows, 3)), np.ones((rows, 3), bool), [slice(0, rows)], 2)
+    null.by_chance(sample, Config().override([f"select.shifted_copies={asked}"]), ["linear"] * 3)
+    assert len(calls) == made
 
 
 def test_every_shifted_copy_looks_at_the_next_draw(monkeypatch):

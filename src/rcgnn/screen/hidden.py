@@ -91,5 +91,7 @@ def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, 
         >>> k, margin > MARGIN
         (1, True)
     """
+    if rows <= 1:
+        return 0, 0.0
     count, value = best_factors(correlation, rows)
     return count, value - best_links(correlation, rows, gamma) if count else 0.0

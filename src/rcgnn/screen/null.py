@@ -23,6 +23,8 @@ SPACING = 8
 FIRST_COPIES = 3
 WORTH_MORE = 0.5
 """With fewer chosen pairs than this in a copy, three copies say enough."""
+COPIED, LEAST_COPIES = 640_000, 5
+"""All copies together hold about so many cells: the fewer rows there are to average over, the more one copy differs from the next."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,19 @@ def shifted(sample: Sample, rng: np.random.Generator) -> Sample | None:
 
 def by_chance(sample: Sample, config: Config, bases: Sequence[str]) -> Chance:
     """`largest_by_chance` with the settings of a fit; `bases` are those that won on the real table."""
-    copies = [rng(config.seed, "shifted", copy) for copy in range(config.select.shifted_copies)]
+    most = min(config.select.shifted_copies, number_of_copies(*sample.keep.shape))
+    copies = [rng(config.seed, "shifted", copy) for copy in range(most)]
     return largest_by_chance(sample, config.screen, copies, bases=bases)
+
+
+def number_of_copies(rows: int, sensors: int) -> int:
+    """How many copies a table is worth, at least `LEAST_COPIES`.
+
+    Example:
+        >>> number_of_copies(1500, 13), number_of_copies(2000, 40), number_of_copies(9357, 13)
+        (32, 8, 5)
+    """
+    return max(COPIED // (rows * sensors), LEAST_COPIES)
 
 
 def largest_by_chance(

@@ -22,13 +22,15 @@ from rcgnn.config import ScreenConfig
 from rcgnn.screen.features import Sample
 from rcgnn.screen.score import log_evidence, rescaled
 from rcgnn.screen.structural import screen
-from rcgnn.series import FloatArray
+from rcgnn.series import BoolArray, FloatArray
 
 LEAST_ROWS = 500
 ROWS_PER_SENSOR = 60
 """A piece has at least this many rows for each sensor: fewer would hide links that the whole table shows."""
 LEAST_PIECES = 3
 WHOLE = 0.2
+LEAST_TOGETHER = 100
+"""A piece with fewer rows in which both sensors were read tells nothing of the pair."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +38,8 @@ class Pieces:
     """Evidence piece by piece.
 
     Attributes:
-        log_score: [N, N] mean over pieces of ln max(score, 1).
-        share: [N, N] share of pieces in which the pair earned its penalty.
+        log_score: [N, N] mean of ln max(score, 1) over the pieces that can tell.
+        share: [N, N] share of those pieces in which the pair earned its penalty.
         count: number of pieces.
     """
 
@@ -77,14 +79,25 @@ def by_pieces(
         None where the table is too short to be cut.
     """
     rows, sensors = sample.keep.shape
-    scores, earned = [], []
+    scores, earned, told = [], [], []
     for number, part in enumerate(cut(sample.segments, rows, sensors, config.pieces)):
         long_enough = [s for s in part if s.stop - s.start > sample.max_lag]
         draw = sample.signal[number % len(sample.signal)][None]
         found = screen(replace(sample, signal=draw, segments=long_enough), config, bases=bases, rng=rng)
         scores.append(log_evidence(found.score))
         earned.append(found.evidence.chosen.any(axis=0))
-    return Pieces(np.mean(scores, axis=0), np.mean(earned, axis=0), len(scores)) if scores else None
+        told.append(_tells(sample.keep, part))
+    if not scores:
+        return None
+    weight = np.array(told, float)
+    weight[:, ~weight.any(axis=0)] = 1.0
+    return Pieces(np.average(scores, axis=0, weights=weight), np.average(earned, axis=0, weights=weight), len(scores))
+
+
+def _tells(keep: BoolArray, part: Sequence[slice]) -> BoolArray:
+    """[N, N] True for pairs that were read together often enough in a piece; a sensor that came later says nothing about the time before."""
+    read = np.concatenate([keep[s] for s in part]).astype(float)
+    return np.asarray(read.T @ read >= LEAST_TOGETHER)
 
 
 def blend(score: FloatArray, pieces: Pieces) -> FloatArray:

@@ -30,6 +30,8 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
     used = np.concatenate([local.forced, local.chosen, [y]])
     columns = offer.absolute(used)
     order = np.argsort(columns)
+    if not keep.any():
+        return np.zeros((len(tables.draws), 0))
     rows = np.stack(rows_of(tables, keep, replace(offer, columns=columns[order])))
     scale = np.maximum(np.sqrt(rows.var(axis=1).mean(axis=0)), TINY)
     weight = np.where(used == y, -1.0, local.swept[used, y])[order]

@@ -31,16 +31,20 @@ K1, K2, GAUSSIAN = 79.047, 7.4129, 0.37457
 CLEARLY = 14.0
 """2 n J above which a residual is not normal: a normal one gets there about once in a thousand tables."""
 TINY = 1e-12
+LEAST_ROWS = 2
+"""Fewer residuals have no shape."""
 
 
 def negentropy(u: FloatArray) -> float:
-    """J of residuals [..., n] that are brought to mean 0 and variance 1 first; the mean over what comes before the rows.
+    """J of residuals [..., n] that are brought to mean 0 and variance 1 first; the mean over what comes before the rows; 0 for n < 2.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> negentropy(rng.standard_normal(5000)) < 0.002 < negentropy(rng.laplace(size=5000))
         True
     """
+    if u.shape[-1] < LEAST_ROWS:
+        return 0.0
     spread = u.std(axis=-1, keepdims=True)
     z = (u - u.mean(axis=-1, keepdims=True)) / np.maximum(spread, TINY)
     size = np.abs(z)
