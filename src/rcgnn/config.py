@@ -151,10 +151,10 @@ class SelectConfig(Section):
     shifted_copies: int = Field(
         15,
         ge=0,
-        description="circularly shifted copies, at most (long tables: fewer); a link must beat the best evidence of the median one; 0: none",
+        description="circularly shifted copies, at most (long tables: fewer); a link must beat the best of the median one; 0: none",
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
-    refine: Switch = Field("auto", description="train the network on the screen's candidates")
+    refine: Switch = Field("auto", description="train the network on the screen's candidates; `auto`: where the screen found a curve")
 
 
 _ORIGIN_DATA = {"max_lag": 1, "clean": "off", "window": 24, "stride": 1, "valid_share": 0.3, "valid_blocks": 1}

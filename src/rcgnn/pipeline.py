@@ -155,8 +155,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
-    refined = None
-    if config.select.refine != "off" and _long_enough(prepared, config):
+    refined, idle = None, _untrained(prepared, screened, config)
+    if idle is None:
         with clock.stage("train", progress):
             refined = _refine(prepared, screened, config, progress, on_record)
     with clock.stage("decide", progress):
@@ -169,7 +169,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         graph = contrasted(described(graph, mechanism), mechanism, modes)
     records = refined.records if refined else []
     findings += [*_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
-    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined)
+    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle)
     return Fit(
         graph,
         findings,
@@ -246,6 +246,15 @@ def _bases(prepared: Prepared, config: Config) -> list[str]:
     return ["linear" if counted and basis == "auto" else basis for counted in prepared.counted]
 
 
+def _untrained(prepared: Prepared, screened: Screened, config: Config) -> str | None:
+    """Why the network is not trained; None where it is. Where straight lines do for every sensor it has nothing to add."""
+    if config.select.refine == "off":
+        return "switched off"
+    if config.select.refine == "auto" and screened.basis == "linear":
+        return "straight lines explain every sensor; select.refine=on trains it all the same"
+    return None if _long_enough(prepared, config) else "too few rows"
+
+
 def _long_enough(prepared: Prepared, config: Config) -> bool:
     """Both sides of the cut hold a run of rows with a target: longer than the longest lag."""
     longest = {True: 0, False: 0}
@@ -263,9 +272,9 @@ def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Pr
         return refine(prepared.scaled, prepared.held, screened, config, progress=progress, on_record=on_record)
 
 
-def _trained(refined: Refined | None) -> dict[str, Any]:
+def _trained(refined: Refined | None, idle: str | None) -> dict[str, Any]:
     if refined is None:
-        return {}
+        return {"network": f"not trained: {idle}"}
     facts: dict[str, Any] = {"stopped": refined.stopped, "candidates": int(refined.candidates.any(axis=0).sum())}
     last = refined.records[-1] if refined.records else None
     if last is not None:

@@ -267,7 +267,7 @@ def test_bases_and_readers_are_named():
 def run(tmp_path_factory) -> RunDir:
     plant = simulate("linear", seed=3, rows=400, sensors=4)
     readings = corrupt(plant.series, {"missing": 0.1}, seed=3)
-    config = Config().override(["train.epochs=3", "data.max_lag=2"])
+    config = Config().override(["select.refine=on", "train.epochs=3", "data.max_lag=2"])
     folder = RunDir(tmp_path_factory.mktemp("docs") / "run")
     folder.write_config(config)
     with warnings.catch_warnings():

@@ -263,3 +263,15 @@ def test_the_origins_recipes_go_their_own_way_through_the_same_door(recipe):
 def test_sums_to_a_constant_says_so_or_links_within_the_step_only():
     graph = fit_series(STRANGE["sums to a constant"], config()).graph
     assert all(k == 0 for k, _, _ in graph.links())
+
+
+@pytest.mark.parametrize(
+    ("setting", "bend", "trained"), [("auto", 0.0, False), ("auto", 1.0, True), ("on", 0.0, True), ("off", 1.0, False)]
+)
+def test_by_default_the_network_is_trained_where_the_screen_found_a_curve(setting, bend, trained):
+    x = np.random.default_rng(0).standard_normal((500, 3))
+    x[1:, 1] += bend * x[:-1, 0] ** 2 + (1 - bend) * x[:-1, 0]
+    done = fit_series(Series.of(x), Config().override([*TRAINED, "train.epochs=1", f"select.refine={setting}"]))
+    assert (done.refined is not None) == bool(done.records) == trained
+    assert ("network" in done.summary) != trained
+    assert done.graph.links() == [(1, 0, 1)]

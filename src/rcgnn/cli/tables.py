@@ -23,6 +23,8 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
     to.print(safe(graph.conclusion or f"Verdict: {summary.get('verdict', 'unknown')}."))
     if "evidence_by_max_lag" in summary:
         to.print(f"Longest delay looked at: {graph.max_lag} rows, chosen from the table.")
+    if "network" in summary:
+        to.print(safe(f"Network {summary['network']}."))
     rows = graph.rows()
     links = [row for row in rows if row["verdict"] == "link"]
     if links:

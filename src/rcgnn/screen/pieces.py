@@ -95,7 +95,7 @@ def by_pieces(
 
 
 def _tells(keep: BoolArray, part: Sequence[slice]) -> BoolArray:
-    """[N, N] True for pairs that were read together often enough in a piece; a sensor that came later says nothing about the time before."""
+    """[N, N] True for pairs that were read together often enough in a piece: a sensor that came late says nothing of the time before."""
     read = np.concatenate([keep[s] for s in part]).astype(float)
     return np.asarray(read.T @ read >= LEAST_TOGETHER)
 

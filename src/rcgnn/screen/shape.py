@@ -36,7 +36,7 @@ LEAST_ROWS = 2
 
 
 def negentropy(u: FloatArray) -> float:
-    """J of residuals [..., n] that are brought to mean 0 and variance 1 first; the mean over what comes before the rows; 0 for n < 2.
+    """J of residuals [..., n] brought to mean 0 and variance 1 first; the mean over what comes before the rows; 0 for n < 2.
 
     Example:
         >>> rng = np.random.default_rng(0)
