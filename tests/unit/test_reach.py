@@ -164,7 +164,9 @@ def test_the_answer_is_that_of_the_number_which_was_chosen():
 
 
 def test_the_network_gets_the_number():
-    config = Config().override(["data.max_lag=auto", "data.window=8", "select.refine=on", "train.epochs=1", "select.halves=0", "select.shifted_copies=0"])
+    config = Config().override(
+        ["data.max_lag=auto", "data.window=8", "select.refine=on", "train.epochs=1", "select.halves=0", "select.shifted_copies=0"]
+    )
     done = fit_series(series(delayed(5, rows=400)), config)
     assert done.refined.failed is None
     assert done.refined.candidates.shape[0] == 7
