@@ -1,6 +1,7 @@
 """Confidence: the probability that i drives j, from what the screen knows about a link.
 
-    confidence = 1 / (1 + exp(-(INTERCEPT + sum_f WEIGHTS[f] x_f)))
+    logit      = INTERCEPT + sum_f WEIGHTS[f] x_f
+    confidence = 1 / (1 + exp(-logit))  above .5,   1 / (1 + exp(-DOUBT logit))  below
 
 with x_f the traits below. The weights are a logistic regression (Platt 1999) of "the link is there" on the traits of 10,000
 candidates in simulated tables - families and traits, clean and spoilt, 200 to 1,500 rows - and systems without links; they are
@@ -22,20 +23,20 @@ from rcgnn.screen.structural import Screened
 from rcgnn.select.stability import held_in_halves
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
-INTERCEPT = -8.738
+INTERCEPT = -11.985
 WEIGHTS = {
-    "evidence": 1.953,
-    "rows": -2.039,
-    "density": -3.265,
-    "same_step": -0.643,
-    "price": 7.326,
-    "direction": 0.494,
-    "chance": -0.739,
-    "halves": 0.758,
+    "evidence": 1.867,
+    "rows": -2.179,
+    "density": -3.573,
+    "same_step": -0.662,
+    "price": 8.824,
+    "direction": 0.435,
+    "chance": -0.704,
+    "halves": 1.124,
 }
 """Weight of each trait; see `traits`."""
-LARGEST_OF_FIVE = 1.4
-"""Times the median shifted copy: about the largest of five copies, on which the weights were computed."""
+DOUBT = 0.73
+"""A logit below 0 counts this much: on systems the weights never saw, doubtful links are true more often than the weights say."""
 LEAST_DIRECTION = 0.01
 LEAST_ROWS = 200
 """Fewer rows than the simulated tables had make no link more probable."""
@@ -50,7 +51,7 @@ def traits(screened: Screened, held: FloatArray, chance: float) -> tuple[IntArra
         same_step  1 at lag 0
         price      ln of the penalty of one feature of j
         direction  ln of the share of the evidence that the direction has, at lag 0
-        chance     ln(1 + 1.4 x largest evidence on the median shifted copy)
+        chance     ln(1 + largest evidence on the median shifted copy)
         halves     share of block halves in which the link holds
 
     Args:
@@ -73,7 +74,7 @@ def traits(screened: Screened, held: FloatArray, chance: float) -> tuple[IntArra
         "same_step": (k == 0).astype(float),
         "price": np.log(price[j]),
         "direction": np.where(k == 0, np.log(found.direction[i, j] + LEAST_DIRECTION), 0.0),
-        "chance": np.full(len(keys), np.log1p(LARGEST_OF_FIVE * chance)),
+        "chance": np.full(len(keys), np.log1p(chance)),
         "halves": held[k, i, j],
     }
     return keys, np.stack([columns[name] for name in WEIGHTS], axis=1).reshape(len(keys), len(WEIGHTS))
@@ -89,7 +90,8 @@ def confidence(screened: Screened, held: FloatArray, chance: float) -> FloatArra
     """
     keys, known = traits(screened, held, chance)
     sure = np.zeros(held.shape)
-    sure[tuple(keys.T)] = 1.0 / (1.0 + np.exp(-np.clip(INTERCEPT + known @ np.array(list(WEIGHTS.values())), -50.0, 50.0)))
+    logit = np.clip(INTERCEPT + known @ np.array(list(WEIGHTS.values())), -50.0, 50.0)
+    sure[tuple(keys.T)] = 1.0 / (1.0 + np.exp(-np.where(logit < 0, DOUBT, 1.0) * logit))
     return sure
 
 
