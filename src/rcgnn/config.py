@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rcgnn.delay import MaxLag
 from rcgnn.errors import ConfigError, did_you_mean
+from rcgnn.recipes import RECIPES
 
 Recipe = Literal["auto", "origin-before", "origin-after"]
 
@@ -127,6 +128,16 @@ class LossConfig(Section):
     acyclic: float = Field(1e-5, ge=0, description="acyclicity of the instantaneous part")
     disen: float = Field(1e-4, ge=0, description="disentanglement of signal, noise and bias")
     invariance: float = Field(1e-4, ge=0, description="invariance of links over regimes")
+    balance: str = Field(
+        "hierarchy",
+        pattern=r"^(hierarchy|fixed|torchjd:[A-Za-z]\w*)$",
+        description="how loss terms become one step: `hierarchy`, `fixed`, or `torchjd:<aggregator>` (extra `balance`)",
+    )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of every term."""
+        return self.model_dump(exclude={"balance"})
 
 
 class TrainConfig(Section):
@@ -140,7 +151,6 @@ class TrainConfig(Section):
     schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
-    balance: Literal["hierarchy", "fixed"] = Field("hierarchy", description="how loss terms are combined")
     max_rollbacks: int = Field(3, ge=0, description="returns to a good state before the neural stage is given up")
 
 
@@ -155,25 +165,6 @@ class SelectConfig(Section):
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
     refine: Switch = Field("auto", description="train the network on the screen's candidates; `auto`: where the screen found a curve")
-
-
-_ORIGIN_DATA = {"max_lag": 1, "clean": "off", "window": 24, "stride": 1, "valid_share": 0.3, "valid_blocks": 1}
-_ORIGIN_TRAIN = {"epochs": 100, "batch": 8, "patience": 15, "eval_every": 2, "balance": "fixed"}
-
-RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "auto": {},
-    "origin-before": {
-        "data": {**_ORIGIN_DATA, "scale": False},
-        "losses": {"recon": 1.0, "sparse": 0.01, "acyclic": 0.1, "disen": 0.01, "invariance": 0.0},
-        "train": {**_ORIGIN_TRAIN, "lr": 1e-3, "weight_decay": 1e-5, "clip": 10.0, "schedule": "constant"},
-    },
-    "origin-after": {
-        "data": {**_ORIGIN_DATA, "scale": True},
-        "losses": {"recon": 10.0, "sparse": 1e-4, "acyclic": 1e-5, "disen": 1e-4, "invariance": 0.0},
-        "train": {**_ORIGIN_TRAIN, "lr": 5e-4, "weight_decay": 1e-4, "clip": 1.0, "schedule": "plateau"},
-    },
-}
-"""What a recipe sets where the user says nothing; whatever the user sets wins."""
 
 
 class Config(Section):

@@ -18,12 +18,13 @@ import typer
 from pydantic import BaseModel
 
 from rcgnn.cli.app import COMMANDS, app
-from rcgnn.config import RECIPES, Config, Section
+from rcgnn.config import Config, Section
 from rcgnn.data.marks import CODE_NAMES
 from rcgnn.data.readers import READERS
 from rcgnn.diagnosis import RULES
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.pipeline import fit_series
+from rcgnn.recipes import RECIPES
 from rcgnn.rundir import FILES, RunDir
 from rcgnn.screen.features import BASES
 from rcgnn.synth import CELLS, CORRUPTIONS, SEMS, corrupt, simulate

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.config import Config
+from rcgnn.errors import ConfigError
 from rcgnn.train.balance import BALANCERS, combine, flat_gradient, make_balancer
 
 WORST = 1 / math.sqrt(1 + 0.3**2)
@@ -53,9 +55,7 @@ def terms_of(x):
 
 
 def test_fixed_is_the_weighted_sum():
-    config = Config.parse(
-        {"losses": {"recon": 10, "sparse": 0.5, "disen": 0.01, "acyclic": 1, "invariance": 0}, "train": {"balance": "fixed"}}
-    )
+    config = Config.parse({"losses": {"recon": 10, "sparse": 0.5, "disen": 0.01, "acyclic": 1, "invariance": 0, "balance": "fixed"}})
     x = torch.tensor([1.0, -2.0], requires_grad=True)
     balancer = make_balancer(config)
     assert torch.allclose(balancer.gradient(terms_of(x), [x]), torch.tensor([20.0 + 0.5 + 1.0, -40.0 - 0.5]))
@@ -72,10 +72,39 @@ def test_hierarchy_leaves_sparsity_to_the_prox_and_obeys_zero_weights():
     assert loud.proximal
 
 
+@pytest.mark.parametrize("name", ["MGDA", "PCGrad", "AlignedMTL", "Mean", "Sum"])
+def test_peers_are_weighed_up_by_the_named_aggregator(name):
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    weights = {"recon": 10.0, "sparse": 0.5, "disen": 0.01, "acyclic": 1.0}
+    balancer = make_balancer(Config.parse({"losses": {**weights, "invariance": 0, "balance": f"torchjd:{name}"}}))
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    rows = torch.tensor([[20.0, -40.0], [0.5, -0.5], [1.0, 0.0]])  # acyclic does not depend on x
+    torch.manual_seed(0)
+    found = balancer.gradient(terms_of(x), [x])
+    torch.manual_seed(0)
+    assert torch.allclose(found, getattr(aggregation, name)()(rows), atol=1e-4)
+    assert not balancer.proximal
+    if name in ("MGDA", "PCGrad"):
+        assert min(float(row @ found) for row in rows) >= -1e-3, "no term gets worse"
+
+
+def test_an_aggregator_that_cannot_be_had_is_named(monkeypatch):
+    pytest.importorskip("torchjd")
+    with pytest.raises(ConfigError, match=r"torchjd has no aggregator 'UPGrat'. Did you mean 'UPGrad'\?"):
+        make_balancer(Config.parse({"losses": {"balance": "torchjd:UPGrat"}}))
+    with pytest.raises(ConfigError, match="torchjd's Krum cannot be made without arguments"):
+        make_balancer(Config.parse({"losses": {"balance": "torchjd:Krum"}}))
+    monkeypatch.setitem(sys.modules, "torchjd", None)
+    with pytest.raises(ConfigError, match=r"needs torchjd; pip install 'rcgnn\[balance\]'"):
+        make_balancer(Config.parse({"losses": {"balance": "torchjd:UPGrad"}}))
+    with pytest.raises(ConfigError, match=r"losses\.balance"):
+        Config.parse({"losses": {"balance": "vote"}})
+
+
 @pytest.mark.parametrize("name", BALANCERS)
 def test_report_gives_raw_sizes_and_signs(name):
     x = torch.tensor([1.0, -2.0], requires_grad=True)
-    report = make_balancer(Config.parse({"losses": {"disen": 1, "invariance": 1}, "train": {"balance": name}})).report(terms_of(x), [x])
+    report = make_balancer(Config.parse({"losses": {"disen": 1, "invariance": 1, "balance": name}})).report(terms_of(x), [x])
     assert report["invariance"].cos_data == pytest.approx(-1)
     assert report["invariance"].share == pytest.approx(1)
     assert report["disen"].grad_norm == pytest.approx(100)
@@ -85,7 +114,7 @@ def test_report_gives_raw_sizes_and_signs(name):
 
 @pytest.mark.parametrize("name", BALANCERS)
 def test_resume(name):
-    config = Config.parse({"train": {"balance": name}})
+    config = Config.parse({"losses": {"balance": name}})
     first, second = make_balancer(config), make_balancer(config)
     first.threshold = torch.tensor([[0.25, 0.0], [1e-3, 0.0]], dtype=torch.float64)
     second.load_state_dict(first.state_dict())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from rcgnn.config import RECIPES, Config, Section, check_name
+from rcgnn.config import Config, Section, check_name
 from rcgnn.errors import ConfigError
+from rcgnn.recipes import RECIPES
 
 SECTIONS = [name for name, field in Config.model_fields.items() if isinstance(field.default, Section)]
 

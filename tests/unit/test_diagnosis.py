@@ -8,7 +8,7 @@ from rcgnn.diagnosis import RULES, diagnose
 from rcgnn.health import AuxHealth, Finding, GradHealth, GraphHealth, GuardHealth, HealthRecord, LossHealth
 
 AUTO = Config()
-FIXED = Config.parse({"train": {"balance": "fixed"}})
+FIXED = Config.parse({"losses": {"balance": "fixed"}})
 
 
 def healthy(epochs=30) -> list[HealthRecord]:

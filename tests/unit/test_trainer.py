@@ -255,10 +255,19 @@ def test_any_learning_rate_ends_in_a_verdict(lr):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("balance", BALANCERS)
 def test_every_combination_trains(schedule, balance):
-    result, network = run([f"train.schedule={schedule}", f"train.balance={balance}", "train.epochs=3"])
+    result, network = run([f"train.schedule={schedule}", f"losses.balance={balance}", "train.epochs=3"])
     assert all_finite(result, network)
     assert len(result.records) == 3
     assert result.records[-1].loss.val < result.records[0].loss.val + 0.05
+
+
+@pytest.mark.parametrize("name", ["MGDA", "PCGrad"])
+def test_a_run_with_terms_as_equals_stays_finite_and_has_no_certificate(name):
+    pytest.importorskip("torchjd")
+    result, network = run([f"losses.balance=torchjd:{name}", "train.epochs=3"])
+    assert all_finite(result, network)
+    assert [r.grad.certificate for r in result.records] == [None] * 3
+    assert {"recon", "sparse"} <= set(result.records[0].loss.components)
 
 
 def test_a_fixed_clip_level_is_used():

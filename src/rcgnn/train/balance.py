@@ -6,13 +6,14 @@ Here the auxiliaries can never turn the step away from the data: `cos(combined, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rcgnn.config import Config
+from rcgnn.errors import ConfigError, did_you_mean
 from rcgnn.health import AuxHealth
 
 DATA = "recon"
@@ -80,7 +81,7 @@ class Balancer:
     proximal: bool
 
     def __init__(self, config: Config) -> None:
-        self.weights = {name: weight for name, weight in config.losses.model_dump().items() if weight > 0}
+        self.weights = {name: weight for name, weight in config.losses.weights.items() if weight > 0}
         self.threshold = torch.zeros((), dtype=torch.float64)
         """Lambda of the proximal step: 0-dim or [N, N]."""
         self.forecast_grad: float | None = None
@@ -200,13 +201,57 @@ class Fixed(Balancer):
         return {name: self.weights[name] * term for name, term in terms.items() if name != DATA and name in self.weights}
 
 
+class Peers(Fixed):
+    """The weighted terms as equals: their gradients go through one of torchjd's aggregators (MGDA, PCGrad, ConFIG, ...).
+
+    For comparison. UPGrad and DualProj need `torchjd[quadprog_projector]` as well, which is under the GPL. Rules among equals
+    pull towards the empty graph, which satisfies sparsity and acyclicity perfectly, and have no certificate.
+    Source: Quinton & Rey 2024, "Jacobian Descent for Multi-Objective Optimization".
+
+    Raises:
+        ConfigError: torchjd is not installed, or has no aggregator of that name that works without arguments.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.aggregate = _aggregator(config.losses.balance.removeprefix(TORCHJD))
+
+    def gradient(self, terms: Mapping[str, Tensor], parameters: Sequence[Tensor], forecast: Tensor | None = None) -> Tensor:
+        """The aggregate of all terms' weighted gradients, those that are zero left out."""
+        del forecast
+        weighted = {name: self.weights[name] * term for name, term in terms.items() if name in self.weights}
+        self.rows = {name: flat_gradient(term, parameters) for name, term in weighted.items()}
+        moving = [row for row in self.rows.values() if bool(row.count_nonzero())]
+        if not moving or not all(bool(torch.isfinite(row).all()) for row in moving):
+            return torch.stack(list(self.rows.values())).sum(0)  # nothing to weigh up, or for the guard to refuse
+        return self.aggregate(torch.stack(moving))
+
+
 BALANCERS: dict[str, type[Balancer]] = {"hierarchy": Hierarchy, "fixed": Fixed}
-"""`train.balance` -> class."""
+"""`losses.balance` -> class; beside them `torchjd:<aggregator>`, see `Peers`."""
+TORCHJD = "torchjd:"
 
 
 def make_balancer(config: Config) -> Balancer:
     """The balancer the config names."""
-    return BALANCERS[config.train.balance](config)
+    return BALANCERS.get(config.losses.balance, Peers)(config)
+
+
+def _aggregator(name: str) -> Callable[[Tensor], Tensor]:
+    try:
+        from torchjd import aggregation
+    except ImportError as error:
+        raise ConfigError(f"losses.balance: {TORCHJD}{name} needs torchjd; pip install 'rcgnn[balance]'.") from error
+    kind = getattr(aggregation, name, None)
+    known = [one for one in aggregation.__all__ if not one.endswith(("Weighting", "Aggregator"))]
+    if name not in known or kind is None:
+        raise ConfigError(f"losses.balance: torchjd has no aggregator {name!r}.{did_you_mean(name, known)}")
+    try:
+        return kind()
+    except (TypeError, ImportError) as error:
+        raise ConfigError(
+            f"losses.balance: torchjd's {name} cannot be made without arguments or further packages ({str(error).rstrip('.')})."
+        ) from error
 
 
 def _beside(term: Tensor, row: Tensor, data: Tensor) -> AuxHealth:

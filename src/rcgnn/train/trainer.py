@@ -17,7 +17,8 @@ from torch import Tensor
 
 from rcgnn.config import Config
 from rcgnn.data.windows import Windows
-from rcgnn.diagnosis import bypass, diagnose
+from rcgnn.diagnosis import diagnose
+from rcgnn.diagnosis.graph import bypass
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.model.network import CausalNet
 from rcgnn.model.start import linear_start

@@ -1,39 +1,25 @@
-"""Diagnosis: pure functions from the health log to findings, each with its evidence and a remedy.
+"""Rules about training: incidents, clipping, step sizes, the course of the losses, auxiliaries.
 
-A rule reads the records of one run, oldest first, and answers with a `Finding` or nothing. It never sees tensors, data
-or the true graph, so a stored `health.jsonl` gives the same findings again. Rules about incidents (NONFINITE, SPIKE,
-CERTIFICATE) count over all records; the others look at what holds since their own remedy was last applied.
-
-Source: SageMaker Debugger and AutoTrainer (Zhang et al., ICSE 2021) for the training rules; the graph rules are our own.
+Source: SageMaker Debugger and AutoTrainer (Zhang et al., ICSE 2021).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
 from rcgnn.config import Config
-from rcgnn.health import Finding, HealthRecord
+from rcgnn.diagnosis.records import TAIL, Records, evaluated_of, since_remedy, warm
+from rcgnn.health import Finding
 
-Records = Sequence[HealthRecord]
-Rule = Callable[[Records, Config], Finding | None]
-
-WARMUP_SHARE = 0.1
-"""Share of the epochs in which shares and ratios are not judged yet."""
-TAIL = 3
-"""Epochs that a trailing median is taken over."""
 CLIPPED_WARN, CLIPPED_ACT = 0.2, 0.5
 RATIO_HIGH, RATIO_LOW = 0.1, 1e-6
 STALLED_EVALUATIONS = 10
 OSCILLATION_AMPLITUDE, OSCILLATION_SHARE, OSCILLATION_EVALUATIONS = 0.03, 0.2, 6
 OVERFIT_EXCESS, OVERFIT_EVALUATIONS = 0.1, 5
-BYPASS_SHARE, BYPASS_GAIN = 0.1, 1e-3
-DENSE_FACTOR = 3
 AUX_SHARE, AUX_COSINE, AUX_RAW = 0.3, 0.9, 100.0
 VANISHED, VANISHED_SHARE = 1e-7, 1e-3
-UNSTABLE_OVERLAP = 0.8
 ROUNDING = 1e-4  # single-precision slack of a bound that can be met with equality
 
 
@@ -95,7 +81,7 @@ def certificate(records: Records, _config: Config) -> Finding | None:
 
 def clipped_often(records: Records, config: Config) -> Finding | None:
     """CLIPPED_OFTEN: share of clipped steps after warm-up above 20 % (warn) or 50 % (act)."""
-    tail = _warm(_since_remedy(records, "CLIPPED_OFTEN"), config)[-TAIL:]
+    tail = warm(since_remedy(records, "CLIPPED_OFTEN"), config)[-TAIL:]
     if len(tail) < TAIL:
         return None
     share = fmean(r.grad.clip_share for r in tail)
@@ -112,7 +98,7 @@ def clipped_often(records: Records, config: Config) -> Finding | None:
 
 def vanishing(records: Records, _config: Config) -> Finding | None:
     """VANISHING: mean absolute gradient of a parameter group below 1e-7, or 1e-3 of the median group, for 3 epochs."""
-    tail = [r.numeric["group_grad"] for r in _since_remedy(records, "VANISHING") if r.numeric.get("group_grad")][-TAIL:]
+    tail = [r.numeric["group_grad"] for r in since_remedy(records, "VANISHING") if r.numeric.get("group_grad")][-TAIL:]
     if len(tail) < TAIL:
         return None
     low = set(tail[0])
@@ -132,7 +118,7 @@ def vanishing(records: Records, _config: Config) -> Finding | None:
 
 def update_ratio(records: Records, config: Config) -> Finding | None:
     """UPDATE_RATIO: median norm(step) / norm(weight) of a group above .1 or below 1e-6 in each of 3 epochs after warm-up."""
-    tail = [r.update_ratio for r in _warm(_since_remedy(records, "UPDATE_RATIO"), config) if r.update_ratio][-TAIL:]
+    tail = [r.update_ratio for r in warm(since_remedy(records, "UPDATE_RATIO"), config) if r.update_ratio][-TAIL:]
     if len(tail) < TAIL:
         return None
     medians = {name: [groups[name][1] for groups in tail if name in groups] for name in tail[-1]}
@@ -151,7 +137,7 @@ def update_ratio(records: Records, config: Config) -> Finding | None:
 
 def not_learning(records: Records, _config: Config) -> Finding | None:
     """NOT_LEARNING: over 10 evaluations the held-out loss gained less than one s.e., and it does not beat own history."""
-    evaluated = _evaluated(records)
+    evaluated = evaluated_of(records)
     if len(evaluated) < STALLED_EVALUATIONS:
         return None
     losses = [loss for _, loss in evaluated[-STALLED_EVALUATIONS:]]
@@ -171,7 +157,7 @@ def not_learning(records: Records, _config: Config) -> Finding | None:
 
 def oscillation(records: Records, _config: Config) -> Finding | None:
     """OSCILLATION: the held-out loss turns up and down by more than .03 in over 20 % of the evaluations."""
-    losses = [loss for _, loss in _evaluated(_since_remedy(records, "OSCILLATION"))]
+    losses = [loss for _, loss in evaluated_of(since_remedy(records, "OSCILLATION"))]
     if len(losses) < OSCILLATION_EVALUATIONS:
         return None
     moves = [b - a for a, b in pairwise(losses)]
@@ -194,7 +180,7 @@ def overfit(records: Records, _config: Config) -> Finding | None:
     The data term is a mean log error, so the relative excess is `exp(val - train) - 1`. A held-out block that is merely
     harder keeps a constant distance; the second condition asks that the loss has turned.
     """
-    evaluated = _evaluated(_since_remedy(records, "OVERFIT"))
+    evaluated = evaluated_of(since_remedy(records, "OVERFIT"))
     if len(evaluated) <= OVERFIT_EVALUATIONS:
         return None
     tail = evaluated[-OVERFIT_EVALUATIONS:]
@@ -211,56 +197,6 @@ def overfit(records: Records, _config: Config) -> Finding | None:
     )
 
 
-def collapse(records: Records, _config: Config) -> Finding | None:
-    """COLLAPSE: no link left although the screen handed candidates over."""
-    last = _since_remedy(records, "COLLAPSE")[-1:]
-    if not last or last[0].graph is None or last[0].graph.edges > 0:
-        return None
-    given = last[0].data.get("screened", last[0].data.get("candidates", 0.0))
-    if not given:
-        return None
-    return Finding(
-        code="COLLAPSE",
-        severity="act",
-        message=f"no link is left of the {given:.0f} that the screen handed over.",
-        remedy="Restarted once with half the threshold; if it happens again the screen's graph is the answer.",
-        evidence={"screen": given, "threshold": last[0].graph.threshold},
-    )
-
-
-def bypass(records: Records, _config: Config) -> Finding | None:
-    """BYPASS: with every link closed the network keeps its gain over own history, so the gain is not the graph's.
-
-    `(J(A=0) - J) / (J_self - J) < .1` while `J_self - J > 0`.
-    """
-    last = next((r for r in reversed(records) if r.ablation_gap is not None and r.gain_over_self is not None), None)
-    if last is None or last.ablation_gap is None or last.gain_over_self is None:
-        return None
-    if last.gain_over_self <= max(BYPASS_GAIN, last.loss.val_stderr or 0.0) or last.ablation_gap / last.gain_over_self >= BYPASS_SHARE:
-        return None
-    return Finding(
-        code="BYPASS",
-        severity="stop",
-        message="closing every link does not cost the network its gain: information passes beside the graph.",
-        remedy="The network's graph is not published; the screen's graph is the answer.",
-        evidence={"ablation_gap": last.ablation_gap, "gain_over_self": last.gain_over_self},
-    )
-
-
-def dense(records: Records, _config: Config) -> Finding | None:
-    """DENSE: more than 3 times the screen's links (`data.screened`)."""
-    last = records[-1] if records else None
-    if last is None or last.graph is None or not last.data.get("screened") or last.graph.edges <= DENSE_FACTOR * last.data["screened"]:
-        return None
-    return Finding(
-        code="DENSE",
-        severity="warn",
-        message=f"{last.graph.edges} links where the screen has {last.data['screened']:.0f}.",
-        remedy="Look for a trend, a common season or a hidden driver; raise losses.sparse.",
-        evidence={"edges": last.graph.edges, "screen": last.data["screened"], "density": last.graph.density},
-    )
-
-
 def aux_dominates(records: Records, config: Config) -> Finding | None:
     """AUX_DOMINATES: before any cap the auxiliaries exceed .3 of the data gradient and turn it (cosine < .9).
 
@@ -274,7 +210,7 @@ def aux_dominates(records: Records, config: Config) -> Finding | None:
     along = 1.0 + sum(a.share * a.cos_data for a in last.aux.values())
     across = math.sqrt(sum(a.share**2 * max(0.0, 1.0 - a.cos_data**2) for a in last.aux.values()))
     cosine = along / max(math.hypot(along, across), 1e-30)
-    capped = config.train.balance == "hierarchy"
+    capped = config.losses.balance == "hierarchy"
     if share <= (AUX_RAW if capped else AUX_SHARE) or (cosine >= AUX_COSINE and not capped):
         return None
     top = max(last.aux, key=lambda name: last.aux[name].share)
@@ -282,69 +218,7 @@ def aux_dominates(records: Records, config: Config) -> Finding | None:
         code="AUX_DOMINATES",
         severity="info" if capped else "warn",
         message=f"the auxiliary {top} pulls {last.aux[top].share:.3g} times as hard as the data.",
-        remedy="Projected and capped." if capped else "Use train.balance=hierarchy, or lower losses." + top + ".",
+        remedy="Projected and capped." if capped else "Use losses.balance=hierarchy, or lower losses." + top + ".",
         evidence={"share": share, "cosine": cosine, "term": top},
         applied=capped,
     )
-
-
-def unstable_graph(records: Records, _config: Config) -> Finding | None:
-    """UNSTABLE_GRAPH: links of neighbouring evaluations overlap (Jaccard) by less than .8 in the median of the last 3."""
-    overlaps = [r.graph.jaccard for r in records if r.graph is not None and r.graph.jaccard is not None]
-    if len(overlaps) < 2 * TAIL or median(overlaps[-TAIL:]) >= UNSTABLE_OVERLAP:
-        return None
-    return Finding(
-        code="UNSTABLE_GRAPH",
-        severity="warn",
-        message=f"the links still change from evaluation to evaluation (overlap {median(overlaps[-TAIL:]):.2f}).",
-        remedy="Links that come and go are undecided; more epochs or more rows may settle them.",
-        evidence={"jaccard": overlaps[-TAIL:]},
-    )
-
-
-RULES: dict[str, Rule] = {
-    "NONFINITE": nonfinite,
-    "SPIKE": spike,
-    "CERTIFICATE": certificate,
-    "CLIPPED_OFTEN": clipped_often,
-    "VANISHING": vanishing,
-    "UPDATE_RATIO": update_ratio,
-    "NOT_LEARNING": not_learning,
-    "OSCILLATION": oscillation,
-    "OVERFIT": overfit,
-    "COLLAPSE": collapse,
-    "BYPASS": bypass,
-    "DENSE": dense,
-    "AUX_DOMINATES": aux_dominates,
-    "UNSTABLE_GRAPH": unstable_graph,
-}
-"""Code -> rule. INPUT comes from `data.quality`, DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
-
-
-def diagnose(records: Records, config: Config) -> list[Finding]:
-    """Every rule's answer to one run, in the order of `RULES`.
-
-    Args:
-        records: health records of the run, oldest first; may be empty.
-        config: the run's settings.
-
-    Example:
-        >>> diagnose([], Config())
-        []
-    """
-    return [finding for rule in RULES.values() if (finding := rule(records, config)) is not None]
-
-
-def _since_remedy(records: Records, code: str) -> Records:
-    """Records after the last one in which a remedy for this code was applied."""
-    at = [i for i, r in enumerate(records) if any(f.code == code and f.applied for f in r.diagnoses)]
-    return records[at[-1] + 1 :] if at else records
-
-
-def _warm(records: Records, config: Config) -> Records:
-    return [r for r in records if r.epoch > WARMUP_SHARE * config.train.epochs]
-
-
-def _evaluated(records: Records) -> list[tuple[HealthRecord, float]]:
-    """Records with a held-out loss, and that loss."""
-    return [(r, r.loss.val) for r in records if r.loss.val is not None]
