@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke golden check clean demo
+.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -60,6 +60,9 @@ bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers
 	  $(BIN)/rcgnn bench benchmarks/suites/$$suite.yaml --seeds $(SEEDS) --methods $(METHODS) --set select.refine=off --out bench/$$suite || exit 1; \
 	done
 	$(BIN)/python benchmarks/accuracy.py $(SUITES:%=bench/%)
+
+before-after: setup  ## the origin's failure, its cure and ours on one table, on one page
+	$(BIN)/python benchmarks/before_after.py
 
 bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
 	$(BIN)/rcgnn bench benchmarks/suites/smoke.yaml

@@ -14,10 +14,10 @@ import pytest
 from pyarrow import parquet
 
 from rcgnn.baselines import BASELINES
-from rcgnn.bench import figures
 from rcgnn.bench.job import _own_digest
 from rcgnn.bench.rows import LINK, RESULT, where
 from rcgnn.bench.statistics import average
+from rcgnn.report import picture
 
 SUITE = """
 about: "What is asked."
@@ -44,6 +44,7 @@ from pathlib import Path
 import numpy as np
 from rcgnn.baselines import BASELINES
 from rcgnn.graph import CausalGraph
+from rcgnn.report import picture
 
 HERE = Path(__file__).parent
 
@@ -152,7 +153,7 @@ def test_the_report_says_what_the_rows_say(rcgnn, place):
 
 
 def test_without_matplotlib_the_tables_still_come(rcgnn, place, monkeypatch):
-    monkeypatch.setattr(figures, "available", lambda: False)
+    monkeypatch.setattr(picture, "available", lambda: False)
     out = place / "out"
     assert rcgnn("bench", place / "suite.yaml", "--out", out, "--methods", "granger,empty", "--seeds", 0).code == 0
     text = (out / "report.md").read_text(encoding="utf-8")

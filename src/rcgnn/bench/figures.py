@@ -1,56 +1,15 @@
-"""Pictures of a report as SVG; matplotlib is an extra and loads only here."""
+"""Pictures of a benchmark report as SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rcgnn.bench.statistics import Ranks, Reliability
-from rcgnn.errors import InputError
+from rcgnn.report.picture import WIDTH, picture
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-INSTALL = "pip install 'rcgnn[plots]'"
-WIDTH = 8.0
-"""Inches."""
-STYLE: Any = {
-    "svg.hashsalt": "rcgnn",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-}
-"""The salt: the same numbers give the same file."""
 Lines = Mapping[str, Sequence[tuple[float, float | None]]]
 """Points (severity, score) by method."""
-
-
-def available() -> bool:
-    """Is matplotlib installed?"""
-    import importlib.util
-
-    return importlib.util.find_spec("matplotlib") is not None
-
-
-@contextmanager
-def _picture(path: Path, size: tuple[float, float], panels: int = 1) -> Iterator[list[Axes]]:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        columns = min(panels, 3)
-        yield [figure.add_subplot(-(-panels // columns), columns, panel + 1) for panel in range(panels)]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, metadata={"Date": None})
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
 def draw_ranks(path: Path, ranks: Ranks) -> None:
@@ -59,7 +18,7 @@ def draw_ranks(path: Path, ranks: Ranks) -> None:
     half = (len(names) + 1) // 2
     bars = cliques(values, ranks.critical or 0.0)
     top = 0.6 + 0.25 * len(bars)
-    with _picture(path, (WIDTH, 1.2 + 0.25 * (half + len(bars)))) as (axes,):
+    with picture(path, (WIDTH, 1.2 + 0.25 * (half + len(bars)))) as (axes,):
         axes.set(xlim=(0.5, len(names) + 0.5), ylim=(top + 0.5 * half + 0.3, -1.2))
         axes.axis("off")
         axes.hlines(0, 1, len(names), color="black")
@@ -96,7 +55,7 @@ def cliques(values: Sequence[float], critical: float) -> list[tuple[float, float
 
 def draw_severity(path: Path, panels: Mapping[str, Lines], score: str) -> None:
     """One panel a fault: score against severity, one line a method."""
-    with _picture(path, (WIDTH, 2.6 * -(-len(panels) // 3)), len(panels)) as all_axes:
+    with picture(path, (WIDTH, 2.6 * -(-len(panels) // 3)), len(panels)) as all_axes:
         for axes, (fault, lines) in zip(all_axes, panels.items(), strict=True):
             for method, points in lines.items():
                 there = [(x, y) for x, y in points if y is not None]
@@ -107,7 +66,7 @@ def draw_severity(path: Path, panels: Mapping[str, Lines], score: str) -> None:
 
 def draw_reliability(path: Path, curves: Mapping[str, Reliability]) -> None:
     """Observed share of true links against confidence, with two standard errors; the diagonal is a probability one can take at its word."""
-    with _picture(path, (4.2, 4.0)) as (axes,):
+    with picture(path, (4.2, 4.0)) as (axes,):
         axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
         for name, curve in curves.items():
             x, y = [b.confidence for b in curve.bins], [b.share for b in curve.bins]

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from rcgnn.bench.job import Job, Line, source_digest
 from rcgnn.bench.rows import Row
 from rcgnn.bench.statistics import COLUMNS, means
+from rcgnn.report.markdown import NOTHING, number, table, today
 
-NOTHING = "-"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for a table; a whole one without decimals.
-
-    Example:
-        >>> number(0.12345), number(3), number(None)
-        ('0.123', '3', '-')
-    """
-    if value is None:
-        return NOTHING
-    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    lines = [head, *rows]
-    escaped = (" | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) for line in lines)
-    first, *others = (f"| {line} |" for line in escaped)
-    return [first, "|" + "---|" * len(head), *others]
+__all__ = ["MEANS", "NOTHING", "best_in_bold", "machine", "means_row", "number", "short", "table", "today"]
 
 
 def best_in_bold(values: Sequence[float | None], digits: int = 3) -> list[str]:
@@ -50,11 +30,6 @@ def means_row(rows: Sequence[Row], columns: Sequence[str] = MEANS) -> list[str]:
     """Cells of a table row: the means of some runs."""
     found = means(rows)
     return [number(found[name], COLUMNS.get(name, ("", 0))[1]) for name in columns]
-
-
-def today() -> str:
-    """The date, UTC."""
-    return datetime.now(tz=UTC).date().isoformat()
 
 
 def machine() -> str:

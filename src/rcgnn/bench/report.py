@@ -14,6 +14,7 @@ from rcgnn.bench.statistics import CASE, LEAST_IN_BIN, Reliability, average, dis
 from rcgnn.bench.suite import Skipped
 from rcgnn.evaluate import TARGETS
 from rcgnn.graph import LINK
+from rcgnn.report import picture
 
 SHOWN_GAPS = 10
 SHOWN_CASES = 3
@@ -71,7 +72,7 @@ class Benchmark:
     @property
     def drawn(self) -> Path | None:
         """Where pictures go; None where there are none to be drawn."""
-        return self.images if figures.available() else None
+        return self.images if picture.available() else None
 
 
 def render(what: Benchmark) -> str:
@@ -89,7 +90,7 @@ def render(what: Benchmark) -> str:
         *NOTES,
     ]
     if what.drawn is None:
-        lines += ["", f"Pictures: matplotlib is not installed; install it with: {figures.INSTALL}, and run the command again."]
+        lines += ["", f"Pictures: matplotlib is not installed; install it with: {picture.INSTALL}, and run the command again."]
     lines += problems(what)
     if runs:
         parts = (overall, rank_part, distance_part, *([severity_part] if severities(what) else []), cell_part, null_part, fdr_part)

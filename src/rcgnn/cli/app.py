@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rcgnn.cli.bench import bench
+from rcgnn.cli.compare import compare
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
 from rcgnn.cli.predict import predict
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate,
     "score": score,
     "show": show,
+    "compare": compare,
     "bench": bench,
 }
 
