@@ -19,6 +19,7 @@ from rcgnn.data.counts import stabilised
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.data.quality import QualityReport, inspect
+from rcgnn.data.splice import splice
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
@@ -129,12 +130,13 @@ def _threads(sensors: int) -> AbstractContextManager[None]:
 def _auto(series: Series, config: Config, prior: Prior | None, progress: Progress, on_record: OnRecord | None) -> Fit:
     clock = _Clock()
     with clock.stage("inspect", progress):
-        report = inspect(series, min_observed=config.data.min_observed)
+        whole, changes = (series, ()) if config.data.clean == "off" else splice(series)
+        report = inspect(whole, min_observed=config.data.min_observed)
     with clock.stage("clean", progress):
-        cleaned = clean(series, report, config.data.clean)
-        prepared = prepare(series, report, cleaned, config)
+        cleaned = clean(whole, report, config.data.clean)
+        prepared = prepare(whole, report, cleaned, config)
     facts = {"seconds": clock.seconds, "ranges": prepared.ranges(series)}
-    findings = [*report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
+    findings = [*changes, *report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if config.data.max_lag == "auto":
         with clock.stage("reach", progress):
             reached = _reach(prepared, config, prior)
