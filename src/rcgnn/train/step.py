@@ -161,7 +161,8 @@ class Stepper:
         log = self.log
         log.taken += 1
         log.accepted_max = max(log.accepted_max, norm)
-        log.losses.append(float(recon_per_sensor(output, batch).detach().nanmean()))
+        with torch.no_grad():
+            log.losses.append(float(recon_per_sensor(output, batch).nanmean()))
         if self.balancer.forecast_grad is not None:
             share = self.balancer.forecast_grad / max(forecast_bound(batch, self.network.max_lag), 1e-30)
             log.forecast_share = max(log.forecast_share or 0.0, share)

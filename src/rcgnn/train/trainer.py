@@ -37,9 +37,11 @@ FloatArray = NDArray[np.float64]
 SELF_EPOCHS, SELF_PATIENCE = 20, 4
 """Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
 CERTIFY_EVERY = 10
+"""Epochs between two measurements of the certificate."""
+CERTIFY_WINDOWS = 16
+"""Windows it is measured on: with fewer the bound per cell grows as the norm of the Jacobian shrinks, so their product stays."""
 START_WINDOWS = 512
 """Most windows that the linear start solves on."""
-"""Epochs between two measurements of the certificate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +183,7 @@ def certify(training: Training, epoch: int) -> None:
     if not training.controls.balancer.proximal or len(training.data) == 0:
         return
     seed, data = training.config.seed, training.data.readable()
-    drawn = torch.randperm(len(data), generator=generator(seed, "certificate-batch", epoch))[: training.batch]
+    drawn = torch.randperm(len(data), generator=generator(seed, "certificate-batch", epoch))[: min(training.batch, CERTIFY_WINDOWS)]
     index = drawn.to(data.values.device)
     batch = data.take(index, hide(data.mask[index], HIDDEN_SHARE, generator(seed, "certificate-hidden", epoch)))
     bound = parameter_certificate(training.network, batch, training.stepper.parameters, generator(seed, "certificate", epoch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,17 +96,26 @@ class Training:
 
     def state(self) -> State:
         """Copies of network and optimiser state."""
-        return {"network": snapshot(self.network), "optimizer": copy.deepcopy(self.stepper.optimizer.state_dict())}
+        return {"network": snapshot(self.network), "optimizer": _copied(self.stepper.optimizer.state_dict())}
 
     def restore(self, state: State) -> None:
         """Inverse of `state`; the state may be restored again later."""
         self.network.load_state_dict(state["network"])
-        self.stepper.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.stepper.optimizer.load_state_dict(_copied(state["optimizer"]))
 
 
 def snapshot(network: CausalNet) -> dict[str, Tensor]:
     """Copies of all weights by name."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _copied(value: Any) -> Any:
+    """A copy that shares no tensor; what `copy.deepcopy` does, several times as fast."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 def pick_device(name: str) -> torch.device:
