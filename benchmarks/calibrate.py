@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -70,12 +69,6 @@ def regression() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression())
 
 
-def slope_of_doubt(logit: NDArray, true: NDArray) -> float:
-    """The factor on negative logits under which the truth is most likely."""
-    low = logit < 0
-    return float(LogisticRegression(C=np.inf, fit_intercept=False).fit(logit[low, None], true[low]).coef_[0, 0])
-
-
 def reliability(sure: NDArray, true: NDArray) -> list[str]:
     """A Markdown row for each bin of confidence."""
     index = np.minimum((sure * BINS).astype(int), BINS - 1)
@@ -103,13 +96,10 @@ def main() -> None:
     print(f"INTERCEPT = {logistic.intercept_[0] - weights @ scale.mean_:.3f}")
     for name, weight in zip(WEIGHTS, weights, strict=True):
         print(f'    "{name}": {weight:.3f},')
-    logit = np.zeros(len(true))
+    sure = np.zeros(len(true))
     for left_out in np.unique(system):
         mine = system == left_out
-        logit[mine] = regression().fit(known[~mine], true[~mine]).decision_function(known[mine])
-    doubt = slope_of_doubt(logit, true)
-    print(f"DOUBT = {doubt:.3f}")
-    sure = expit(np.where(logit < 0, doubt, 1.0) * logit)
+        sure[mine] = regression().fit(known[~mine], true[~mine]).predict_proba(known[mine])[:, 1]
     print("\n## All candidates, each by weights that never saw its system\n", *reliability(sure, true), sep="\n")
     print("\n## Links among them\n", *reliability(sure[link], true[link]), sep="\n")
     for one in np.unique(system):

@@ -1,7 +1,6 @@
 """Confidence: the probability that i drives j, from what the screen knows about a link.
 
-    logit      = INTERCEPT + sum_f WEIGHTS[f] x_f
-    confidence = 1 / (1 + exp(-logit))  above .5,   1 / (1 + exp(-DOUBT logit))  below
+    confidence = 1 / (1 + exp(-(INTERCEPT + sum_f WEIGHTS[f] x_f)))
 
 with x_f the traits below. The weights are a logistic regression (Platt 1999) of "the link is there" on the traits of 10,000
 candidates in simulated tables - families and traits, clean and spoilt, 200 to 1,500 rows - and systems without links; they are
@@ -35,8 +34,6 @@ WEIGHTS = {
     "halves": 1.124,
 }
 """Weight of each trait; see `traits`."""
-DOUBT = 0.73
-"""A logit below 0 counts this much: on systems the weights never saw, doubtful links are true more often than the weights say."""
 LEAST_DIRECTION = 0.01
 LEAST_ROWS = 200
 """Fewer rows than the simulated tables had make no link more probable."""
@@ -90,8 +87,7 @@ def confidence(screened: Screened, held: FloatArray, chance: float) -> FloatArra
     """
     keys, known = traits(screened, held, chance)
     sure = np.zeros(held.shape)
-    logit = np.clip(INTERCEPT + known @ np.array(list(WEIGHTS.values())), -50.0, 50.0)
-    sure[tuple(keys.T)] = 1.0 / (1.0 + np.exp(-np.where(logit < 0, DOUBT, 1.0) * logit))
+    sure[tuple(keys.T)] = 1.0 / (1.0 + np.exp(-np.clip(INTERCEPT + known @ np.array(list(WEIGHTS.values())), -50.0, 50.0)))
     return sure
 
 
