@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rcgnn.config import Config
+from rcgnn.health import AuxHealth, HealthRecord, LossHealth
 from rcgnn.origin import fit_origin
 from rcgnn.rundir import RunDir
 from rcgnn.series import Series
@@ -82,6 +83,17 @@ def test_a_run_without_a_network_is_healthy(rcgnn, table, tmp_path):
     RunDir(tmp_path / "run").write_config(Config())
     done = rcgnn("diagnose", tmp_path / "run")
     assert done == (0, "Healthy: no epoch was trained.\n", "")
+
+
+def test_settings_beside_a_health_log_are_read(rcgnn, tmp_path):
+    loud = {"disen": AuxHealth(value=1, grad_norm=9, cos_data=0.0, share=9)}
+    run = RunDir(tmp_path / "run")
+    run.write_config(Config.parse({"losses": {"balance": "fixed"}}))
+    run.append(HealthRecord(epoch=1, step=1, lr=1e-3, seed=1, loss=LossHealth(train=-0.5), aux=loud))
+    here, copy = run.path / "health.jsonl", tmp_path / "health.jsonl"
+    copy.write_bytes(here.read_bytes())
+    assert "warn  AUX_DOMINATES" in rcgnn("diagnose", here).out
+    assert rcgnn("diagnose", copy).code == 0, "by itself it is taken for balance hierarchy, which caps"
 
 
 def test_what_cannot_be_read_exits_2_with_one_sentence(rcgnn, tmp_path):

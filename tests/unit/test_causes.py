@@ -102,6 +102,10 @@ def test_capped_terms_are_no_cause():
     assert [cause.code for cause in causes(FAULTS["OPPOSED_TERMS"], Config())] == []
 
 
+def test_a_norm_that_falls_from_the_start_is_no_jump():
+    assert causes(run(grad=lambda e: grad(clip_share=1.0, raw_max=500.0 if e == 1 else 2.0)), FIXED) == []
+
+
 def test_rate_that_came_down_is_no_cause_and_a_stalled_loss_is_one():
     stalled = run(loss=lambda e: LossHealth(scale="raw", train=1.0 + 0.4 * e), lr=1e-3)
     found = {cause.code: cause for cause in causes(stalled, FIXED)}
@@ -158,6 +162,7 @@ def test_the_guard_and_the_rule_for_logs_without_one_agree():
     for at, size in ((8, 1e3), (5, 1e3), (50, 4.0), (150, 30.0), (151, 30.0)):
         norms[at] = size
     norms[200:215] = [100.0] * 15
+    norms += [1.0] * 140 + [4.0] * 120 + [12.0]
     judge = guard.Guard(max_rollbacks=10**6)
     skipped = [i for i, norm in enumerate(norms) if judge.judge(norm) in ("skip", "rollback")]
     assert spikes(norms) == skipped

@@ -67,6 +67,7 @@ def test_steps_of_one_epoch_are_taken_together():
     assert (first.epoch, first.step, first.loss.train, first.grad.raw_max, first.lr) == (1, 4, 2.5, 4.0, 0.25)
     assert (second.epoch, second.step, second.grad.clip_share) == (2, 8, 0.5)
     assert second.numeric["norms"] == [5.0, 6.0, 7.0, 8.0]
+    assert second.grad.raw_median == 6.0
 
 
 def test_without_an_epoch_lines_count_and_long_logs_are_taken_together():

@@ -34,7 +34,7 @@ def print_examination(to: Console, log: Log, seen: Examination) -> None:
         top = list(seen.sensors.items())[:SHOWN_SENSORS]
         names = log.records[-1].loss.per_sensor
         rows = ([name, _share(share), _short(share * len(seen.sensors)), _short(names.get(name))] for name, share in top)
-        print_table(to, ("sensor", "share", "x equal share", "loss"), rows)
+        print_table(to, ("sensor", "share", "x equal share", "last loss"), rows)
         if len(seen.sensors) > SHOWN_SENSORS:
             to.print(f"  ... and {len(seen.sensors) - SHOWN_SENSORS} more with --json")
     if seen.causes:

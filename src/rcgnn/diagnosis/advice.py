@@ -7,7 +7,7 @@ from rcgnn.health import Finding
 ADVICE: dict[str, str] = {
     "NONFINITE": "Skip such steps before the optimiser sees them; look for infinities in the inputs; lower the learning rate.",
     "SPIKE": "Look for outliers in the inputs; skip such steps, or lower the learning rate.",
-    "CLIPPED_OFTEN": "Find out where the gradient comes from (below) before raising the clip level; lower the learning rate.",
+    "CLIPPED_OFTEN": "Find out where the gradient comes from (rcgnn diagnose) before raising the clip level; lower the learning rate.",
     "VANISHING": "Look for saturated units and for a learning rate that has fallen too far.",
     "OSCILLATION": "Halve the learning rate, or double the batch.",
     "OVERFIT": "Stop, and take the state of the lowest held-out loss; more rows or a smaller network.",

@@ -152,9 +152,12 @@ def rate_never_lowered(records: Records, _config: Config) -> Cause | None:
 
 
 def norm_jumps(records: Records, _config: Config) -> Cause | None:
-    """Single steps far above the rest: an epoch's largest norm over the median of the last 8 epochs' medians, above 10."""
+    """Single steps far above the rest: an epoch's largest norm over the median of the last 8 epochs' medians, above 10.
+
+    The first epoch is not judged: there the norm falls from that of the random start.
+    """
     worst, where = 0.0, 0
-    for position, record in enumerate(records):
+    for position, record in list(enumerate(records))[1:]:
         levels = [r.grad.raw_median for r in records[max(0, position + 1 - JUMP_SPAN) : position + 1] if r.grad.raw_median]
         times = min((record.grad.raw_max or 0.0) / median_low(levels), LARGEST) if levels else 0.0
         worst, where = (times, record.epoch) if times > worst else (worst, where)
