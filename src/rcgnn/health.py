@@ -49,8 +49,12 @@ class Finding(Part):
 
 
 class LossHealth(Part):
-    """Losses of one epoch; `components` by term, before weighting. `train` is null when no step was accepted."""
+    """Losses of one epoch; `components` by term, before weighting. `train` is null when no step was accepted.
 
+    `scale`: `log` for mean log errors (recipe auto), `raw` for squared errors (origin) or whatever somebody else's log holds.
+    """
+
+    scale: Literal["log", "raw"] = "log"
     train: float | None = None
     components: dict[str, float] = Field(default_factory=dict)
     val: float | None = None
@@ -60,16 +64,16 @@ class LossHealth(Part):
 
 
 class AuxHealth(Part):
-    """One auxiliary term beside the data term."""
+    """One auxiliary term beside the data term; `value` and `cos_data` are null where a log does not hold them."""
 
-    value: float
+    value: float | None = None
     grad_norm: float
-    cos_data: float
+    cos_data: float | None = None
     share: float
 
 
 class GradHealth(Part):
-    """Gradient norms of one epoch, before clipping."""
+    """Gradient norms of one epoch, before clipping; `data_norm` and `sensor_share` at its first step."""
 
     raw_median: float | None = None
     raw_max: float | None = None
@@ -78,6 +82,8 @@ class GradHealth(Part):
     certificate: float | None = None
     nonfinite: int = 0
     first_bad: str | None = None
+    data_norm: float | None = None
+    sensor_share: dict[str, float] = Field(default_factory=dict)
 
 
 class GuardHealth(Part):
@@ -114,8 +120,8 @@ class HealthRecord(Part):
     schema_version: int = SCHEMA_VERSION
     epoch: int
     step: int
-    lr: float
-    seed: int
+    lr: float | None
+    seed: int | None
     wall_s: float = 0.0
     loss: LossHealth
     gain_over_self: float | None = None

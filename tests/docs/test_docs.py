@@ -22,6 +22,10 @@ from rcgnn.config import Config, Section
 from rcgnn.data.marks import CODE_NAMES
 from rcgnn.data.readers import READERS
 from rcgnn.diagnosis import RULES
+from rcgnn.diagnosis.advice import ADVICE
+from rcgnn.diagnosis.causes import CAUSES
+from rcgnn.diagnosis.lines import ALIASES
+from rcgnn.diagnosis.lines import FIELDS as LOG_FIELDS
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.pipeline import fit_series
 from rcgnn.recipes import RECIPES
@@ -231,6 +235,15 @@ def test_every_rule_code_has_a_page_and_every_page_a_code():
         text = text_of(f"docs/rules/{code}.md")
         assert text.startswith(f"# {code}\n")
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == list(RULE_HEADINGS), code
+        assert not [heading for heading in RULE_HEADINGS if len(section(text, heading).split()) < 3], code
+
+
+def test_every_cause_and_every_field_of_a_foreign_log_is_documented():
+    page = text_of("docs/diagnose.md")
+    assert re.findall(r"^\| `(\w+)` \|", section(page, "Causes"), re.MULTILINE) == list(CAUSES)
+    rows_are_in([f"| `{name}` | {meaning} |" for name, meaning in LOG_FIELDS.items()], "docs/diagnose.md")
+    assert not [name for name in ALIASES if f"`{name}`" not in page]
+    assert set(ADVICE) <= set(RULES)
 
 
 def test_every_kind_of_input_finding_is_documented():

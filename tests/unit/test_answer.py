@@ -219,3 +219,11 @@ def test_an_unclear_direction_is_told_once_a_pair():
     assert done.graph.undecided() == [(0, 0, 1), (0, 1, 0)] or done.graph.undecided() == [(0, 1, 0), (0, 0, 1)]
     told = [f for f in done.findings if f.code == "DIRECTION_UNCLEAR"]
     assert [f.evidence["pair"] for f in told] == [["pump", "flow"]]
+
+
+def test_a_delay_tells_the_direction_so_nothing_is_unclear():
+    x = np.random.default_rng(3).standard_normal((400, 4))
+    x[1:, 1] += x[:-1, 0]
+    done = fit(x, ("pump", "flow", "level", "lamp"))
+    assert done.graph.links() == [(1, 0, 1)]
+    assert [f for f in done.findings if f.code == "DIRECTION_UNCLEAR"] == []

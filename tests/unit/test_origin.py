@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from rcgnn.config import Config
 from rcgnn.errors import ConfigError, FitFailedError, InputError
 from rcgnn.origin import EpochReport, fit_origin
+from rcgnn.origin.anatomy import dissect
 from rcgnn.origin.network import TERMS, OriginNet, cut
 from rcgnn.origin.optimizer import Adam, Plateau, schedule
 from rcgnn.origin.record import THRESHOLD
@@ -95,6 +96,44 @@ def test_written_gradient_is_autograds(only):
     assert float(terms @ torch.tensor(list(weights.values()))) == pytest.approx(loss.item(), rel=1e-5)
     for name, view in net.gradient.items():
         torch.testing.assert_close(view, gradient[name].float(), rtol=1e-3, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_a_step_taken_apart_is_its_terms_and_changes_nothing():
+    weights, rest = (2.0, 0.3, 0.5, 0.1), torch.Generator().manual_seed(1)
+    net = OriginNet(5, torch.Generator().manual_seed(0))
+    net.weight["graph"].fill_diagonal_(1.0)
+    x, mask = torch.randn(48, 5, generator=rest), torch.ones(48, 5)
+    mask[::3, 1] = 0
+    net.backward(x, mask, weights)
+    whole, flat, state = net.slope.clone(), net.flat.clone(), torch.get_rng_state()
+    parts = dissect(net, x, mask, weights)
+    assert torch.equal(net.flat, flat)
+    assert torch.equal(torch.get_rng_state(), state)
+    alone = {}
+    for number, term in enumerate(TERMS):
+        net.backward(x, mask, tuple(w if number == other else 0.0 for other, w in enumerate(weights)))
+        alone[term] = net.slope.double().clone()
+    torch.testing.assert_close(sum(alone.values()).float(), whole)
+    assert parts.data_norm == pytest.approx(float(alone["recon"].norm()))
+    assert set(parts.aux) == {"sparse", "acyclic", "disen"}
+    for term, health in parts.aux.items():
+        cosine = float(torch.nn.functional.cosine_similarity(alone[term], alone["recon"], dim=0))
+        assert (health.grad_norm, health.cos_data) == (pytest.approx(float(alone[term].norm())), pytest.approx(cosine, abs=1e-9))
+        assert health.share == pytest.approx(health.grad_norm / parts.data_norm)
+    assert sum(parts.residuals) / 5 == pytest.approx(float(net.backward(x, mask, (1.0, 0.0, 0.0, 0.0))[0]), rel=1e-5)
+    net.backward(x, mask, weights)
+    assert torch.equal(net.slope, whole)
+
+
+def test_records_say_where_the_gradient_comes_from():
+    series = table()
+    for record in fit_origin(series, config("origin-before")).records:
+        assert set(record.aux) == {"sparse", "acyclic", "disen"}
+        assert record.grad.data_norm > 0
+        assert set(record.loss.per_sensor) == set(record.grad.sensor_share) == set(series.names)
+        assert sum(record.grad.sensor_share.values()) == pytest.approx(1.0)
+        assert record.loss.scale == "raw"
+        assert (record.data["input_low"], record.data["input_high"]) == prepare(series, config("origin-before").data).raw_range
 
 
 def test_start_is_that_of_ordinary_modules():

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rcgnn.config import Config
+from rcgnn.diagnosis.foreign import from_entry
 from rcgnn.health import HealthRecord, LossHealth
 from rcgnn.origin import EpochReport, fit_origin
-from rcgnn.origin.record import Shown, epoch_line, from_entry, graph_health, summary, to_entry
+from rcgnn.origin.record import Shown, epoch_line, graph_health, summary, to_entry
 from rcgnn.series import Series
 
 

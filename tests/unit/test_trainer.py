@@ -112,6 +112,12 @@ def test_every_field_of_the_record_is_filled(good):
     assert set(record.loss.components) == {"recon", "sparse", "acyclic", "disen", "invariance"}
     assert set(record.update_ratio) == {"encoder", "self", "message", "structure"}
     assert record.numeric["forecast_share"] <= 1
+    assert set(record.grad.sensor_share) == set(NAMES)
+    assert sum(record.grad.sensor_share.values()) == pytest.approx(1.0)
+    disen = record.aux["disen"]
+    assert record.grad.data_norm == pytest.approx(disen.grad_norm / disen.share)
+    assert record.data["input_low"] < 0 < record.data["input_high"]
+    assert record.loss.scale == "log"
     assert record.wall_s > 0
 
 

@@ -1,6 +1,7 @@
 """`COMMANDS`: the commands there are, and what becomes of an error: one message on stderr and an exit code.
 
-0 done; 1 the run failed; 2 what the user gave cannot be used; 130 interrupted. `RCGNN_DEBUG=1` adds the traceback.
+0 done; 1 the run failed; 2 what the user gave cannot be used; 3 `diagnose` found something wrong with a training run;
+130 interrupted. `RCGNN_DEBUG=1` adds the traceback.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import typer
 
 from rcgnn.cli.bench import bench
 from rcgnn.cli.compare import compare
+from rcgnn.cli.diagnose import diagnose
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
 from rcgnn.cli.predict import predict
@@ -31,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": score,
     "show": show,
     "compare": compare,
+    "diagnose": diagnose,
     "bench": bench,
 }
 

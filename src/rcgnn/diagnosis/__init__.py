@@ -8,8 +8,9 @@ CERTIFICATE) count over all records; the others look at what holds since their o
 from __future__ import annotations
 
 from rcgnn.config import Config
+from rcgnn.diagnosis.advice import advised
 from rcgnn.diagnosis.graph import bypass, collapse, dense, unstable_graph
-from rcgnn.diagnosis.records import Records, Rule
+from rcgnn.diagnosis.records import Records, Rule, is_raw
 from rcgnn.diagnosis.training import (
     aux_dominates,
     certificate,
@@ -54,4 +55,5 @@ def diagnose(records: Records, config: Config) -> list[Finding]:
         >>> diagnose([], Config())
         []
     """
-    return [finding for rule in RULES.values() if (finding := rule(records, config)) is not None]
+    found = [finding for rule in RULES.values() if (finding := rule(records, config)) is not None]
+    return [advised(finding) for finding in found] if is_raw(records) else found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean, median, median_low
 
 from rcgnn.config import Config
-from rcgnn.diagnosis.records import TAIL, Records, evaluated_of, since_remedy, warm
-from rcgnn.health import Finding
+from rcgnn.diagnosis.norms import spikes
+from rcgnn.diagnosis.records import TAIL, Records, evaluated_of, is_raw, log_errors, norms_of, since_remedy, training_error, warm
+from rcgnn.health import Finding, HealthRecord
 
 CLIPPED_WARN, CLIPPED_ACT = 0.2, 0.5
 RATIO_HIGH, RATIO_LOW = 0.1, 1e-6
@@ -29,15 +30,15 @@ def nonfinite(records: Records, _config: Config) -> Finding | None:
     if not count:
         return None
     first = next(r for r in records if r.grad.nonfinite or r.guard.skipped_nonfinite)
-    rollbacks = sum(r.guard.rollbacks for r in records)
+    rollbacks, skipped = (sum(getattr(r.guard, name) for r in records) for name in ("rollbacks", "skipped_nonfinite"))
     where = next((r.grad.first_bad for r in records if r.grad.first_bad), None)
     return Finding(
         code="NONFINITE",
-        severity="act" if rollbacks else "warn",
+        severity="act" if rollbacks or not skipped else "warn",
         message=f"{count} step(s) were not finite, first in epoch {first.epoch} in {where or 'an unnamed tensor'}.",
         remedy="The steps were skipped and their windows set aside; look at that sensor for infinities or extreme readings.",
         evidence={"steps": count, "first_epoch": first.epoch, "first_bad": where, "rollbacks": rollbacks},
-        applied=True,
+        applied=bool(skipped),
     )
 
 
@@ -45,7 +46,7 @@ def spike(records: Records, _config: Config) -> Finding | None:
     """SPIKE: log gradient norm more than 6 MAD above the median of the accepted steps."""
     skipped = sum(r.guard.skipped_spike for r in records)
     if not skipped:
-        return None
+        return _spike_unguarded(records) if is_raw(records) else None
     readmitted, rollbacks = sum(r.guard.readmitted for r in records), sum(r.guard.rollbacks for r in records)
     return Finding(
         code="SPIKE",
@@ -54,6 +55,23 @@ def spike(records: Records, _config: Config) -> Finding | None:
         remedy="Nothing to do for a few; when they recur, look for outliers in the table or lower train.lr.",
         evidence={"skipped": skipped, "readmitted": readmitted, "rollbacks": rollbacks},
         applied=True,
+    )
+
+
+def _spike_unguarded(records: Records) -> Finding | None:
+    """The same from the norms themselves, where no guard watched the steps."""
+    norms = norms_of(records)
+    found = spikes([norm for _, norm in norms])
+    if not found:
+        return None
+    epoch, norm = norms[found[0]]
+    level = median_low([other for _, other in norms[: found[0]]])
+    return Finding(
+        code="SPIKE",
+        severity="warn",
+        message=f"{len(found)} gradient norm(s) far above the run's level, first in epoch {epoch}: {norm:.3g} where {level:.3g} is usual.",
+        remedy="Look for outliers in the table or lower train.lr.",
+        evidence={"spikes": len(found), "first_epoch": epoch, "norm": norm, "level": level},
     )
 
 
@@ -97,7 +115,12 @@ def clipped_often(records: Records, config: Config) -> Finding | None:
 
 
 def vanishing(records: Records, _config: Config) -> Finding | None:
-    """VANISHING: mean absolute gradient of a parameter group below 1e-7, or 1e-3 of the median group, for 3 epochs."""
+    """VANISHING: mean absolute gradient of a parameter group below 1e-7, or 1e-3 of the median group, for 3 epochs.
+
+    Where no groups are known: the norm over all parameters below 1e-7 for 3 epochs.
+    """
+    if not any(r.numeric.get("group_grad") for r in records):
+        return _vanished_whole(records)
     tail = [r.numeric["group_grad"] for r in since_remedy(records, "VANISHING") if r.numeric.get("group_grad")][-TAIL:]
     if len(tail) < TAIL:
         return None
@@ -113,6 +136,19 @@ def vanishing(records: Records, _config: Config) -> Finding | None:
         message=f"the gradient of {', '.join(sorted(low))} has vanished for {TAIL} epochs.",
         remedy="Re-initialised from the screen.",
         evidence={"groups": sorted(low), "group_grad": tail[-1]},
+    )
+
+
+def _vanished_whole(records: Records) -> Finding | None:
+    norms = [r.grad.raw_median for r in since_remedy(records, "VANISHING") if r.grad.raw_median is not None][-TAIL:]
+    if len(norms) < TAIL or max(norms) >= VANISHED:
+        return None
+    return Finding(
+        code="VANISHING",
+        severity="act",
+        message=f"the gradient has vanished for {TAIL} epochs (norm {norms[-1]:.3g}).",
+        remedy="Re-initialised from the screen.",
+        evidence={"norms": norms},
     )
 
 
@@ -157,7 +193,7 @@ def not_learning(records: Records, _config: Config) -> Finding | None:
 
 def oscillation(records: Records, _config: Config) -> Finding | None:
     """OSCILLATION: the held-out loss turns up and down by more than .03 in over 20 % of the evaluations."""
-    losses = [loss for _, loss in evaluated_of(since_remedy(records, "OSCILLATION"))]
+    losses = log_errors(records, [loss for _, loss in evaluated_of(since_remedy(records, "OSCILLATION"))])
     if len(losses) < OSCILLATION_EVALUATIONS:
         return None
     moves = [b - a for a, b in pairwise(losses)]
@@ -184,7 +220,7 @@ def overfit(records: Records, _config: Config) -> Finding | None:
     if len(evaluated) <= OVERFIT_EVALUATIONS:
         return None
     tail = evaluated[-OVERFIT_EVALUATIONS:]
-    excess = [0.0 if r.loss.train is None else math.expm1(min(loss - r.loss.train, 50.0)) for r, loss in tail]
+    excess = [_excess(r, loss) for r, loss in tail]
     best = min(loss for _, loss in evaluated)
     if min(excess) <= OVERFIT_EXCESS or min(loss for _, loss in tail) <= best or tail[-1][1] <= best + (tail[-1][0].loss.val_stderr or 0.0):
         return None
@@ -197,21 +233,28 @@ def overfit(records: Records, _config: Config) -> Finding | None:
     )
 
 
+def _excess(record: HealthRecord, held_out: float) -> float:
+    """Relative excess of the held-out error over the training error; 0 where it cannot be told."""
+    train = training_error(record)
+    if train is None:
+        return 0.0
+    if record.loss.scale == "raw":
+        return math.sqrt(min(held_out / train, 1e40)) - 1 if held_out > 0 and train > 0 else 0.0
+    return math.expm1(min(held_out - train, 50.0))
+
+
 def aux_dominates(records: Records, config: Config) -> Finding | None:
     """AUX_DOMINATES: before any cap the auxiliaries exceed .3 of the data gradient and turn it (cosine < .9).
 
     With balance `hierarchy` they are projected and capped, so it is worth a line only from a raw ratio of 100.
-    The cosine takes the auxiliaries' parts across the data gradient as mutually orthogonal.
+    The cosine takes the auxiliaries' parts across the data gradient as mutually orthogonal; where it is not known, the share decides.
     """
     last = next((r for r in reversed(records) if r.aux), None)
     if last is None:
         return None
-    share = sum(a.share for a in last.aux.values())
-    along = 1.0 + sum(a.share * a.cos_data for a in last.aux.values())
-    across = math.sqrt(sum(a.share**2 * max(0.0, 1.0 - a.cos_data**2) for a in last.aux.values()))
-    cosine = along / max(math.hypot(along, across), 1e-30)
+    share, cosine = sum(a.share for a in last.aux.values()), _turned(last)
     capped = config.losses.balance == "hierarchy"
-    if share <= (AUX_RAW if capped else AUX_SHARE) or (cosine >= AUX_COSINE and not capped):
+    if share <= (AUX_RAW if capped else AUX_SHARE) or (cosine is not None and cosine >= AUX_COSINE and not capped):
         return None
     top = max(last.aux, key=lambda name: last.aux[name].share)
     return Finding(
@@ -222,3 +265,13 @@ def aux_dominates(records: Records, config: Config) -> Finding | None:
         evidence={"share": share, "cosine": cosine, "term": top},
         applied=capped,
     )
+
+
+def _turned(record: HealthRecord) -> float | None:
+    """Cosine of the whole gradient with the data gradient; None where one of the terms' is not known."""
+    known = [(a.share, a.cos_data) for a in record.aux.values() if a.cos_data is not None]
+    if len(known) < len(record.aux):
+        return None
+    along = 1.0 + sum(share * cosine for share, cosine in known)
+    across = math.hypot(*(share * math.sqrt(max(0.0, 1.0 - cosine**2)) for share, cosine in known))
+    return along / max(math.hypot(along, across), 1e-30)

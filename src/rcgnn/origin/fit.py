@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,7 +166,8 @@ class _Run:
         before, self.adjacency = self.adjacency, self.net.adjacency().cpu().numpy().astype(np.float64)
         run = {"lr": lr, "seed": self.config.seed, "observed_share": float(self.data.mask.mean())}
         run |= {"clip": train.clip} if train.clip else {}
-        record = health_record(self.done, stats, graph_health(self.adjacency, before), val, run)
+        run |= {f"input_{end}": value for end, value in zip(("low", "high"), self.data.range, strict=True) if math.isfinite(value)}
+        record = health_record(self.done, stats, graph_health(self.adjacency, before), val, run, self.data.names)
         entry = to_entry(record, _shown(self.adjacency, self.truth))
         self._tell(stats, entry)
         return EpochReport(record, entry, evaluated, best, self.stale)

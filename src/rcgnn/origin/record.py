@@ -50,8 +50,11 @@ class EpochReport:
     stale: int
 
 
-def health_record(epoch: int, stats: EpochStats, graph: GraphHealth, val: float | None, run: Mapping[str, float]) -> HealthRecord:
-    """One epoch's health; `run` gives lr, seed, clip level and observed share."""
+def health_record(
+    epoch: int, stats: EpochStats, graph: GraphHealth, val: float | None, run: Mapping[str, float], names: Sequence[str]
+) -> HealthRecord:
+    """One epoch's health; `run` gives lr, seed, clip level, observed share and, where finite, the range of the readings."""
+    residuals = dict(zip(names, stats.anatomy.residuals, strict=False))
     skipped = f"{stats.nonfinite} of {stats.steps} steps had a loss or gradient that was not finite; they were skipped."
     nonfinite = Finding(code="NONFINITE", severity="act", message=skipped, remedy="Scale the inputs or lower train.lr.", applied=True)
     bypass = Finding(code="BYPASS", severity="warn", message=BYPASS, remedy="Use recipe auto, where messages pass only through links.")
@@ -61,21 +64,35 @@ def health_record(epoch: int, stats: EpochStats, graph: GraphHealth, val: float 
         lr=run["lr"],
         seed=int(run["seed"]),
         wall_s=stats.seconds,
-        loss=LossHealth(train=stats.loss, components=stats.terms, val=val),
+        loss=LossHealth(scale="raw", train=stats.loss, components=stats.terms, val=val, per_sensor=residuals),
         ablation_gap=0.0,
+        aux=stats.anatomy.aux,
         grad=GradHealth(
             raw_median=float(np.median(stats.norms)),
             raw_max=max(stats.norms),
             clip_level=run.get("clip"),
             clip_share=stats.clip_share,
             nonfinite=stats.nonfinite,
+            data_norm=stats.anatomy.data_norm,
+            sensor_share=shares(residuals),
         ),
         guard=GuardHealth(accepted=len(stats.norms), skipped_nonfinite=stats.nonfinite),
         graph=graph,
-        data={"observed_share": run["observed_share"]},
+        data={name: run[name] for name in ("observed_share", "input_low", "input_high") if name in run},
         resource={"steps_per_s": stats.steps / max(stats.seconds, 1e-9)},
         diagnoses=[nonfinite, bypass] if stats.nonfinite else [bypass],
     )
+
+
+def shares(residuals: Mapping[str, float]) -> dict[str, float]:
+    """Part of each sensor in the sum: its share of the squared norm of the data term's gradient at the output.
+
+    Example:
+        >>> shares({"a": 3.0, "b": 1.0})
+        {'a': 0.75, 'b': 0.25}
+    """
+    total = sum(residuals.values())
+    return {name: value / total for name, value in residuals.items()} if total > 0 else {}
 
 
 def graph_health(adjacency: FloatArray, before: FloatArray | None) -> GraphHealth:
@@ -118,21 +135,6 @@ def to_entry(record: HealthRecord, shown: Shown | None = None) -> dict[str, Any]
         "best_threshold": shown.threshold if shown else THRESHOLD,
         "epoch_time": record.wall_s,
     }
-
-
-def from_entry(entry: Mapping[str, Any], *, sensors: int, seed: int = 1337, step: int = 0) -> HealthRecord:
-    """A health record from an epoch of an origin log, so that the diagnosis rules can read old runs; oracle figures are dropped."""
-    edges = int(entry["edge_count"])
-    return HealthRecord(
-        epoch=entry["epoch"],
-        step=step,
-        lr=entry["learning_rate"],
-        seed=seed,
-        wall_s=entry["epoch_time"],
-        loss=LossHealth(train=entry["train_loss"], components=dict(entry["train_loss_components"])),
-        grad=GradHealth(clip_share=entry["grad_clip_ratio"]),
-        graph=GraphHealth(edges=edges, density=edges / max(1, sensors * (sensors - 1))),
-    )
 
 
 def log_config(config: Config) -> dict[str, Any]:

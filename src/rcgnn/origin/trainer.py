@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rcgnn.config import Config
 from rcgnn.errors import FitFailedError
+from rcgnn.origin.anatomy import Anatomy, dissect
 from rcgnn.origin.network import TERMS, OriginNet
 from rcgnn.origin.optimizer import Adam
 from rcgnn.origin.windows import OriginData, shuffled_rows
@@ -41,6 +42,7 @@ class EpochStats:
         norms: gradient norm of every finite step, before clipping.
         clipped: steps whose norm was above the clip level.
         nonfinite: steps that were skipped because loss or gradient was not finite.
+        anatomy: where the gradient of the first step came from.
         seconds: wall-clock time.
     """
 
@@ -49,6 +51,7 @@ class EpochStats:
     norms: list[float]
     clipped: int
     nonfinite: int
+    anatomy: Anatomy
     seconds: float
 
     @property
@@ -88,6 +91,7 @@ def run_epoch(
     every = max(1, len(parts) // 3)
     total, weight = torch.zeros(len(TERMS), device=data.x.device), torch.tensor(weights, device=data.x.device)
     loss_sum, norms, clipped = 0.0, [], 0
+    first = dissect(net, data.x.index_select(0, parts[0]), data.mask.index_select(0, parts[0]), weights)
     for number, rows in enumerate(parts):
         terms = net.backward(data.x.index_select(0, rows), data.mask.index_select(0, rows), weights)
         loss, norm = float(terms @ weight), float(torch.linalg.vector_norm(net.slope))
@@ -115,6 +119,7 @@ def run_epoch(
         norms=norms,
         clipped=clipped,
         nonfinite=len(parts) - len(norms),
+        anatomy=first,
         seconds=time.perf_counter() - began,
     )
 

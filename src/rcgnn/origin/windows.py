@@ -30,6 +30,7 @@ class OriginData:
         window: rows in a window.
         raw_range: smallest and largest training reading, missing counted as 0.
         range: the same after scaling.
+        names: of the N sensors.
     """
 
     x: Tensor
@@ -39,6 +40,7 @@ class OriginData:
     window: int
     raw_range: Range
     range: Range
+    names: tuple[str, ...]
 
 
 def prepare(series: Series, data: DataConfig, device: str = "cpu") -> OriginData:
@@ -79,6 +81,7 @@ def prepare(series: Series, data: DataConfig, device: str = "cpu") -> OriginData
         window=data.window,
         raw_range=(float(filled[seen].min()), float(filled[seen].max())),
         range=(float(scaled[seen].min()), float(scaled[seen].max())),
+        names=series.names,
     )
 
 

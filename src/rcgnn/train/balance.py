@@ -88,6 +88,8 @@ class Balancer:
         """Norm of the data term's gradient at the forecast in the last step, where the balancer knows it."""
         self.rows: dict[str, Tensor] = {}
         """[P] raw gradient of each term in the last step, data first."""
+        self.data_norm: float | None = None
+        """Norm of the data term's gradient at the last report."""
 
     def begin_epoch(self) -> None:
         """The next step wants every term."""
@@ -117,6 +119,7 @@ class Balancer:
     def report(self, terms: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> dict[str, AuxHealth]:
         """Value, size and direction of every auxiliary before any cap. One backward pass a term: asked for once an epoch."""
         data = flat_gradient(self.weights.get(DATA, 1.0) * terms[DATA], parameters)
+        self.data_norm = float(data.double().norm())
         return {name: _beside(term, flat_gradient(term, parameters), data) for name, term in self.weighted(terms).items()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,6 +181,7 @@ class Hierarchy(Balancer):
         """As in `Balancer`, from the gradients of the last step where there was one."""
         if not self.rows:
             self.gradient(terms, parameters)
+        self.data_norm = float(self.rows[DATA].double().norm())
         return {name: _beside(value, self.rows[name], self.rows[DATA]) for name, value in self._values.items()}
 
 

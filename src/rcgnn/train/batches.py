@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -75,6 +76,12 @@ class Batches:
     def observed_share(self) -> float:
         """Share of cells that were observed; 0 without windows."""
         return float(self.mask.double().mean()) if self.mask.numel() else 0.0
+
+    @cached_property
+    def input_range(self) -> dict[str, float]:
+        """`input_low` and `input_high`: the extremes of the observed finite cells, in scaled units; empty where there is none."""
+        cells = self.values[self.mask & torch.isfinite(self.values)]
+        return {"input_low": float(cells.min()), "input_high": float(cells.max())} if cells.numel() else {}
 
     def take(self, index: Tensor, hidden: Tensor | None = None) -> NetworkInput:
         """The windows at `index` as one batch."""

@@ -121,6 +121,8 @@ def grad_health(log: EpochLog, certificate: float | None) -> GradHealth:
         certificate=certificate,
         nonfinite=log.nonfinite,
         first_bad=log.first_bad,
+        data_norm=log.data_norm,
+        sensor_share=log.sensor_share,
     )
 
 

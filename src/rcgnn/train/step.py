@@ -44,6 +44,8 @@ class EpochLog:
     level: float | None = None
     ratios: list[list[float]] = field(default_factory=list)
     aux: dict[str, AuxHealth] = field(default_factory=dict)
+    data_norm: float | None = None
+    sensor_share: dict[str, float] = field(default_factory=dict)
     group_grad: dict[str, float] = field(default_factory=dict)
     forecast_share: float | None = None
     accepted_max: float = 0.0
@@ -170,6 +172,8 @@ class Stepper:
             return
         log.components = {name: float(term.detach()) for name, term in terms.items()}
         log.aux = self.balancer.report(terms, self.parameters)
+        log.data_norm = self.balancer.data_norm
+        log.sensor_share = sensor_shares(terms[DATA], output.prediction, self.names)
         parts = torch.split(gradient, self.sizes)
         log.group_grad = {name: float(part.abs().mean()) for name, part in zip(self.groups, parts, strict=True)}
 
@@ -223,3 +227,19 @@ def bad_term(terms: Mapping[str, Tensor]) -> str | None:
     if bool(torch.isfinite(torch.stack([term.detach() for term in terms.values()])).all()):
         return None
     return first_bad(terms.items())
+
+
+def sensor_shares(term: Tensor, forecast: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """Share of each sensor in the squared norm of a term's gradient at the forecast; empty where that is zero or not finite.
+
+    Args:
+        term: scalar whose graph is kept.
+        forecast: [B, M, N] what the term was computed from.
+        names: of the N sensors.
+    """
+    if not term.requires_grad:
+        return {}
+    slope = torch.autograd.grad(term, [forecast], retain_graph=True, allow_unused=True)[0]
+    squares = torch.zeros(len(names)) if slope is None else slope.detach().double().square().sum((0, 1))
+    total = float(squares.sum())
+    return dict(zip(names, (squares / total).tolist(), strict=True)) if 0 < total < math.inf else {}

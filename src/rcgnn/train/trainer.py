@@ -243,6 +243,7 @@ def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoc
             "windows": float(len(training.data)),
             "quarantined": float(training.quarantine.count(epoch)),
             "candidates": float(structure.pairs.sum()),
+            **training.data.input_range,
         },
         numeric={
             "dtype": str(structure.base.dtype).removeprefix("torch."),
