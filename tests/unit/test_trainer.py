@@ -354,3 +354,24 @@ def test_a_collapsed_graph_restarts_once_then_the_screen_answers():
     assert events[0].evidence["after"]["threshold"] == pytest.approx(events[0].evidence["before"]["threshold"] / 2)
     assert result.failed == "refinement failed: COLLAPSE"
     assert all_finite(result, network)
+
+
+def test_a_return_before_the_first_good_epoch_goes_to_the_linear_start():
+    network = make_network()
+    Fault(sensors_own(network, "message")[1], lambda call: 8 < call <= 18, lambda g: g * float("nan"))
+    result, _ = run(["train.lr=1e-6", "train.epochs=2"], network=network)
+    assert result.records[0].guard.rollbacks == 1
+    assert result.records[0].graph.edges >= len(LINKS)
+
+
+def test_steps_larger_than_the_weights_are_undone():
+    result, network = run(["train.lr=50"])
+    assert all_finite(result, network)
+    assert result.failed == "refinement failed: UPDATE_RATIO"
+
+
+def test_a_healthy_feed_has_neither_shift_nor_standstill(good):
+    shifts = [abs(shift) for r in good[0].records for shift in r.numeric["feed_shift"].values()]
+    assert len(shifts) == SENSORS * len(good[0].records)
+    assert max(shifts) < 0.5
+    assert not any(r.numeric["feed_still"] for r in good[0].records)

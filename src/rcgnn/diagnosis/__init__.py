@@ -8,6 +8,7 @@ CERTIFICATE) count over all records; the others look at what holds since their o
 from __future__ import annotations
 
 from rcgnn.config import Config
+from rcgnn.diagnosis.feed import changed_feed
 from rcgnn.diagnosis.graph import bypass, collapse, dense, unstable_graph
 from rcgnn.diagnosis.records import Records, Rule
 from rcgnn.diagnosis.training import (
@@ -39,8 +40,9 @@ RULES: dict[str, Rule] = {
     "DENSE": dense,
     "AUX_DOMINATES": aux_dominates,
     "UNSTABLE_GRAPH": unstable_graph,
+    "INPUT": changed_feed,
 }
-"""Code -> rule. INPUT comes from `data.quality`, DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
+"""Code -> rule. INPUT also comes from `data.quality`; DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
 
 
 def diagnose(records: Records, config: Config) -> list[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from rcgnn.model.start import linear_start
 from rcgnn.numerics import generator
 from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
+from rcgnn.train.feed import compared
 from rcgnn.train.held_out import HeldOut, closed_is_alone, evaluate
 from rcgnn.train.null_threshold import null_threshold
 from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, typical, update_ratios
@@ -37,9 +39,9 @@ FloatArray = NDArray[np.float64]
 SELF_EPOCHS, SELF_PATIENCE = 20, 4
 """Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
 CERTIFY_EVERY = 10
+"""Epochs between two measurements of the certificate."""
 START_WINDOWS = 512
 """Most windows that the linear start solves on."""
-"""Epochs between two measurements of the certificate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +111,14 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
     alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
     judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
-    training = Training(network, data, config, names, "links", config.train.epochs)
     records: list[HealthRecord] = []
-    if alone.failed is not None or alone.taken == 0:
+    ready = alone.failed is None and alone.taken > 0
+    if ready:
+        _start_linear(network, data.readable())
+    training = Training(network, data, config, names, "links", config.train.epochs)  # its first good state is the linear start
+    if not ready:
         training.fail(alone.controls.guard.last_rule or "no training window")
         return _result(training, judge, records)
-    _start_linear(training)
     if training.controls.balancer.proximal:
         null = null_threshold(network, data.readable(), generator(config.seed, "null-threshold"))
         training.controls.balancer.threshold = config.losses.sparse * null
@@ -167,12 +171,10 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) 
     return found
 
 
-def _start_linear(training: Training) -> None:
+def _start_linear(network: CausalNet, data: Batches) -> None:
     """Own past and links start at the network's linear part, solved in closed form on windows spread over the table."""
-    data = training.data.readable()
     if len(data):
         spread = torch.linspace(0, len(data) - 1, min(len(data), START_WINDOWS)).long().to(data.values.device)
-        network = training.network
         network.load_linear(*linear_start(network, data.take(spread)))
 
 
@@ -248,12 +250,14 @@ def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoc
             "group_grad": log.group_grad,
             "accepted_max": log.accepted_max,
             "forecast_share": log.forecast_share,
+            "step_loss": [median(log.losses), max(log.losses)] if log.losses else None,
+            **compared(log.feed, training.usual, names),
         },
     )
 
 
 def _timing(record: HealthRecord, seconds: float) -> dict[str, object]:
-    taken = record.guard.accepted + record.guard.skipped_spike + record.guard.skipped_nonfinite
+    taken = record.guard.accepted + record.guard.skipped_spike + record.guard.skipped_nonfinite + record.guard.undone
     resource = {"steps_per_s": taken / max(seconds, 1e-9)}
     peak = resident_mb()
     return {"wall_s": seconds, "resource": resource if peak is None else {**resource, "rss_mb": peak}}
