@@ -361,7 +361,7 @@ def test_a_return_before_the_first_good_epoch_goes_to_the_linear_start():
     Fault(sensors_own(network, "message")[1], lambda call: 8 < call <= 18, lambda g: g * float("nan"))
     result, _ = run(["train.lr=1e-6", "train.epochs=2"], network=network)
     assert result.records[0].guard.rollbacks == 1
-    assert result.records[0].graph.edges >= len(LINKS)
+    assert result.records[0].gain_over_self > 0.08
 
 
 def test_steps_larger_than_the_weights_are_undone():
