@@ -143,14 +143,26 @@ def judged(cell: Cell, fit: Fit, seen: Seen) -> list[str]:
         wrong.append(f"weights or moments not finite after {seen.infinite} steps")
     if max(seen.ratios, default=0.0) > 1:
         wrong.append(f"accepted norm {max(seen.ratios):.3g} times its certificate")
+    return wrong + worse_than_alone(fit) + unnamed(cell, fit, seen)
+
+
+def worse_than_alone(fit: Fit) -> list[str]:
+    """Held-out loss of the best state against own past; a network that went back to own past has no link."""
+    if fit.refined is None or fit.refined.failed:
+        return []
+    if fit.refined.stopped == "NOT_LEARNING":
+        return ["links left although own past is better"] if fit.refined.weights.any() else []
     judgements = [r for r in fit.records if r.loss.val is not None and r.loss.self_baseline is not None]
     best = min(judgements, key=lambda r: r.loss.val, default=None)
-    if best is not None and not verdict.startswith("refinement"):
-        over = best.loss.val - best.loss.self_baseline - (best.loss.val_stderr or 0.0)
-        wrong += [f"held-out loss {over:.3g} above self baseline + 1 s.e."] if over > ROUNDING else []
+    over = 0.0 if best is None else best.loss.val - best.loss.self_baseline - (best.loss.val_stderr or 0.0)
+    return [f"held-out loss {over:.3g} above self baseline + 1 s.e."] if over > ROUNDING else []
+
+
+def unnamed(cell: Cell, fit: Fit, seen: Seen) -> list[str]:
+    """The fault, where it struck and its rule is silent."""
     if cell.fault and cell.step < seen.linked and FAULTS[cell.fault].code not in told(fit)["codes"]:
-        wrong.append(f"{cell.fault} not named by {FAULTS[cell.fault].code}")
-    return wrong
+        return [f"{cell.fault} not named by {FAULTS[cell.fault].code}"]
+    return []
 
 
 def numbers(fit: Fit) -> dict[str, np.ndarray]:

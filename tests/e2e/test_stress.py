@@ -33,7 +33,7 @@ CORE = (
     "auto/process/exponential/linear/1/200x5",
     "auto/links/ring/linear/1/200x5",
     "auto/size/T 5, d 13/linear/1/5x13",
-    "auto/size/T 60, d 50/linear/1/60x50",
+    "auto/size/T 20, d 50/linear/1/20x50",
     "auto/rate/lr x 10000/linear/1/200x5",
     "auto/batch/1/linear/1/200x5",
     "auto/alike/units/linear/1/200x5",

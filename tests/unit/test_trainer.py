@@ -278,7 +278,7 @@ def test_a_fixed_clip_level_is_used():
 
 def test_stops_when_nothing_moves():
     result, _ = run(["train.epochs=60", "train.patience=2"], series=system(links=[]))
-    assert result.stopped in {"patience", "failed"}
+    assert result.stopped in {"patience", "failed", "NOT_LEARNING"}
     assert len(result.records) < 60
 
 
@@ -375,3 +375,20 @@ def test_a_healthy_feed_has_neither_shift_nor_standstill(good):
     assert len(shifts) == SENSORS * len(good[0].records)
     assert max(shifts) < 0.5
     assert not any(r.numeric["feed_still"] for r in good[0].records)
+
+
+def test_links_that_cost_more_than_they_give_are_closed():
+    result, network = run(["train.epochs=4", "train.lr=0.02"], series=system(rows=160, links=[]))
+    best = min(result.records, key=lambda r: r.loss.val)
+    assert best.gain_over_self < -best.loss.val_stderr
+    assert result.stopped == "NOT_LEARNING"
+    assert result.failed is None
+    assert not result.weights.any()
+    assert not result.gain.any()
+    assert all(torch.equal(result.state[name], tensor) for name, tensor in network.state_dict().items())
+    assert all_finite(result, network)
+
+
+def test_links_that_give_something_stay_open(good):
+    assert good[0].stopped in {"patience", "epochs"}
+    assert good[0].weights.any()

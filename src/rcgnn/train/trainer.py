@@ -40,6 +40,8 @@ SELF_EPOCHS, SELF_PATIENCE = 20, 4
 """Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
 CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
+EQUAL_LOSS = 1e-5
+"""Losses that differ by less are equal."""
 START_WINDOWS = 512
 """Most windows that the linear start solves on."""
 
@@ -54,7 +56,8 @@ class TrainResult:
         gain: [N] held-out loss that the links save each sensor (nats of its log error), against the better of the self
             baseline and this network with its links closed; 0 where nothing was held out.
         failed: None, or "refinement failed: <rule>": the caller answers with the screen's graph.
-        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it.
+        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it. `NOT_LEARNING`: the links cost more
+            than one standard error of held-out loss, so the network went back to own histories and its links are closed.
         best_epoch: epoch of the best state; 0 when no epoch could be judged.
         state: network weights of the best state by name, for `save_checkpoint`.
     """
@@ -70,11 +73,12 @@ class TrainResult:
 
 @dataclass
 class Judge:
-    """Held-out blocks and everything that is decided by them."""
+    """Held-out blocks and everything that is decided by them; `alone` is the network that the baseline was measured on."""
 
     blocks: list[Batches]
     baseline: HeldOut | None
     stopping: Stopping
+    alone: dict[str, Tensor] | None = None
     best: dict[str, Tensor] | None = None
     best_held_out: HeldOut | None = None
 
@@ -111,6 +115,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
     alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
     judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
+    judge.alone = snapshot(network)
     records: list[HealthRecord] = []
     ready = alone.failed is None and alone.taken > 0
     if ready:
@@ -207,7 +212,7 @@ def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
             training.fail(guard.last_rule)
         return None
     if judge.baseline is None or (_lower_closed(found, judge.baseline) and closed_is_alone(training.network, judge.blocks[0])):
-        judge.baseline = found
+        judge.baseline, judge.alone = found, snapshot(training.network)
     training.controls.schedule.evaluated(float(found.blocks.mean()))
     still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
     if judge.stopping.is_best(epoch):
@@ -291,17 +296,30 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
     best = judge.stopping.best_epoch or (len(records) if not judge.blocks else 0)
     if training.failed is None and bypass(records[:best], training.config) is not None:
         training.fail("BYPASS")
+    given_back = training.failed is None and judge.alone is not None and links_cost(judge)
+    if given_back and judge.alone is not None:
+        network.load_state_dict(judge.alone)
+        network.structure.close()
     network.to("cpu")
     sensors = network.structure.base.shape[-1]
     return TrainResult(
         records=records,
         weights=network.structure.weights().detach().double().numpy(),
-        gain=np.zeros(sensors) if judge.best_held_out is None else _gain(judge.best_held_out, judge.baseline),
+        gain=np.zeros(sensors) if judge.best_held_out is None or given_back else _gain(judge.best_held_out, judge.baseline),
         failed=training.failed,
-        stopped=training.stopped or "epochs",
+        stopped="NOT_LEARNING" if given_back else training.stopped or "epochs",
         best_epoch=best,
         state=snapshot(network),
     )
+
+
+def links_cost(judge: Judge) -> bool:
+    """Whether the best state's held-out loss is more than one standard error above own past's, paired over blocks."""
+    best, baseline = judge.best_held_out, judge.baseline
+    if best is None or baseline is None:
+        return False
+    excess = float(best.blocks.mean() - baseline.closed_blocks.mean())
+    return excess > best.stderr_of_gain(baseline) + EQUAL_LOSS
 
 
 def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
