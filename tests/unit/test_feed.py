@@ -50,3 +50,13 @@ def test_without_a_batch_there_is_nothing_to_compare():
     usual = Feed.of(values, mask)
     assert compared(None, usual, ("pump", "flow")) == {}
     assert compared(usual, usual, ("pump", "flow")) == {"feed_shift": {"pump": 0.0, "flow": 0.0}, "feed_still": []}
+
+
+def test_a_sensor_that_hardly_ever_moves_may_stand_still():
+    """All its changes in one window of forty, which an epoch may leave out."""
+    values, mask = windows(count=40)
+    rare = values.clone()
+    rare[1:, :, 0] = 0.5
+    rare[0, :, 0] = torch.arange(12.0)
+    usual = Feed.of(rare, mask).plus(Feed.of(rare, mask)).plus(Feed.of(rare, mask))
+    assert Feed.of(rare[1:].repeat(3, 1, 1), mask[1:].repeat(3, 1, 1)).still(usual).tolist() == [False, False]
