@@ -40,6 +40,8 @@ from rcgnn.train.guard import Action
 from rcgnn.train.step import Stepper
 
 VERDICTS = ("links", "no links found", "undecidable")
+MEMORY = 8 * 1024**3
+"""Bytes of address space that one cell may take."""
 ROUNDING = 1e-5
 """Relative slack of strengths under other units, and of a loss that equals its bar."""
 
@@ -191,8 +193,11 @@ def unlike(alike: str, before: CausalGraph, after: CausalGraph) -> list[str]:
 
 
 def limited(cell: Cell, seconds: int) -> dict[str, Any]:
-    """`run`, ended after so many seconds."""
+    """`run`, ended after so many seconds and refused more than `MEMORY`: both show as exceptions of the cell."""
+    import resource
     import signal
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
     def out_of_time(*_: object) -> None:
         raise TimeoutError(f"more than {seconds} s")
