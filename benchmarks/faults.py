@@ -116,23 +116,29 @@ FAULTS: dict[str, Fault] = {
 
 
 @contextmanager
-def injected(name: str, step: int) -> Iterator[None]:
+def injected(name: str, step: int) -> Iterator[list[int]]:
     """Every training run inside suffers the fault at this step of its second phase.
 
     Args:
         name: a row of `FAULTS`.
         step: first step that is hit, counted from 0.
+
+    Yields:
+        The steps that were hit, as they are: a run may end before.
     """
-    fault, taken = FAULTS[name], dict[Stepper, int]()
+    fault, taken, struck = FAULTS[name], dict[Stepper, int](), list[int]()
     last = None if fault.steps is None else step + fault.steps
 
     def strike(take: Take, stepper: Stepper, batch: NetworkInput) -> Action:
         now = taken[stepper] = taken.get(stepper, -1) + 1
         hit = stepper.closed is None and now >= step and (last is None or now < last)
-        return fault.strike(take, stepper, batch) if hit else take(stepper, batch)
+        if not hit:
+            return take(stepper, batch)
+        struck.append(now)
+        return fault.strike(take, stepper, batch)
 
     with wrapped(strike):
-        yield
+        yield struck
 
 
 @contextmanager

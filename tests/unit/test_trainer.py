@@ -392,3 +392,10 @@ def test_links_that_cost_more_than_they_give_are_closed():
 def test_links_that_give_something_stay_open(good):
     assert good[0].stopped in {"patience", "epochs"}
     assert good[0].weights.any()
+
+
+def test_the_default_rate_is_not_too_large_for_weights_near_zero():
+    """A graph with few small weights has no scale of its own; healthy Lorenz-96 runs were told to halve their rate."""
+    result, _ = run(["train.schedule=constant", "train.batch=64"], series=system(links=[]))
+    assert max(r.update_ratio["structure"][1] for r in result.records) > 0.1
+    assert "UPDATE_RATIO" not in found(result)

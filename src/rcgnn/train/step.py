@@ -30,8 +30,8 @@ from rcgnn.train.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 """With these one AdamW update is at most 2.35 lr whatever the gradient; with (.9, .999) it is 7.27 lr."""
-WEIGHT_FLOOR = 0.05
-"""Root mean square below which a group's weights have no scale of their own to compare a step with."""
+WEIGHT_FLOOR = 0.1
+"""Root mean square below which a group's weights have no scale of their own to compare a step with: 20 steps of the default rate."""
 
 
 LARGEST_MOVE = 1.0
