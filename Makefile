@@ -65,7 +65,7 @@ bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers
 bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
 	$(BIN)/rcgnn bench benchmarks/suites/smoke.yaml
 
-stress: setup  ## the whole stress matrix, half an hour on two cores; interrupted? the same command goes on
+stress: setup  ## the whole stress matrix, minutes; interrupted? the same command goes on
 	$(BIN)/python benchmarks/stress.py
 
 golden: setup  ## "no change" means the same fixed-seed loss curve
