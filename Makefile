@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after golden check clean demo
+.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -54,6 +54,7 @@ bench: setup bench-accuracy  ## every figure that this project claims; two hours
 	$(BIN)/python benchmarks/origin_tables.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/steadiness.py
+	$(BIN)/python benchmarks/injection.py
 
 bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers that are not installed are skipped
 	for suite in $(SUITES); do \
@@ -66,6 +67,9 @@ before-after: setup  ## the origin's failure, its cure and ours on one table, on
 
 bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
 	$(BIN)/rcgnn bench benchmarks/suites/smoke.yaml
+
+stress: setup  ## the whole stress matrix, minutes; interrupted? the same command goes on
+	$(BIN)/python benchmarks/stress.py
 
 golden: setup  ## "no change" means the same fixed-seed loss curve
 	$(BIN)/python -m pytest tests/contracts/test_golden.py

@@ -92,6 +92,7 @@ class GuardHealth(Part):
     accepted: int = 0
     skipped_spike: int = 0
     skipped_nonfinite: int = 0
+    undone: int = 0
     readmitted: int = 0
     rollbacks: int = 0
 

@@ -38,7 +38,8 @@ def healthy(epochs=30) -> list[HealthRecord]:
                 guard=GuardHealth(accepted=6),
                 graph=GraphHealth(edges=18 + epoch % 2, density=0.12, jaccard=0.6 if epoch <= 4 else 0.97),
                 data={"candidates": 40.0, "screened": 20.0},
-                numeric={"group_grad": {"encoder": 1e-3, "message": 1e-4, "structure": 2e-3}, "forecast_share": 0.2, "accepted_max": 0.3},
+                numeric={"group_grad": {"encoder": 1e-3, "message": 1e-4, "structure": 2e-3}, "forecast_share": 0.2, "accepted_max": 0.3}
+                | {"step_loss": [val - 0.01, val + 0.2], "feed_shift": {"pump": 0.02, "flow": -0.1}, "feed_still": []},
             )
         )
     return records
@@ -84,6 +85,7 @@ FAULTS = {
     "DENSE": changed(H, graph=part("graph", edges=61)),
     "AUX_DOMINATES": changed(H, aux={"acyclic": AuxHealth(value=1e3, grad_norm=1e5, cos_data=-0.1, share=1e5)}),
     "UNSTABLE_GRAPH": changed(H, graph=part("graph", jaccard=0.7)),
+    "INPUT": H[:9] + changed(H[9:], numeric=lambda r: {**r.numeric, "feed_still": ["pump"], "feed_shift": {"flow": 6.9}}),
 }
 
 
@@ -200,3 +202,35 @@ def test_no_rule_ever_raises(losses, train):
         for i, loss in enumerate(losses, 1)
     ]
     assert isinstance(diagnose(records, AUTO), list)
+
+
+@pytest.mark.parametrize(("top", "severity"), [(1.9, None), (2.1, "info")])
+def test_a_loss_far_above_the_ordinary_is_a_spike(top, severity):
+    usual = changed(H, numeric={"step_loss": [-0.7, -0.5]})
+    found = diagnose(usual[:7] + changed(usual[7:8], numeric={"step_loss": [-0.7, -0.7 + top]}) + usual[8:], AUTO)
+    assert [(f.code, f.severity, f.evidence["epoch"]) for f in found] == ([] if severity is None else [("SPIKE", severity, 8)])
+
+
+def test_a_loss_spike_shows_where_an_epoch_has_one_step():
+    alone = changed(H, numeric={"step_loss": [-0.7, -0.7]})
+    assert codes(alone) == set()
+    assert codes(alone[:7] + changed(alone[7:8], numeric={"step_loss": [2.0, 2.0]}) + alone[8:]) == {"SPIKE"}
+
+
+def test_an_undone_step_is_named_once_and_for_all():
+    records = H[:5] + changed(H[5:6], guard=part("guard", undone=2)) + H[6:]
+    [finding] = diagnose(records, AUTO)
+    assert (finding.code, finding.applied, finding.evidence["undone"], finding.evidence["first_epoch"]) == ("UPDATE_RATIO", True, 2, 6)
+
+
+@pytest.mark.parametrize(("shift", "named"), [(3.3, False), (3.5, True), (-3.3, False), (-3.5, True)])
+def test_thirtyfold_is_another_unit(shift, named):
+    found = diagnose(changed(H, numeric={"feed_shift": {"pump": 0.0, "flow": shift}, "feed_still": []}), AUTO)
+    assert [(f.code, f.sensor) for f in found] == ([("INPUT", "flow")] if named else [])
+
+
+def test_a_changed_feed_says_since_when():
+    [finding] = diagnose(FAULTS["INPUT"], AUTO)
+    assert finding.evidence["still"] == {"pump": 10}
+    assert finding.evidence["factor"]["flow"] == pytest.approx(np.exp(6.9))
+    assert "pump stands still from epoch 10 on" in finding.message

@@ -76,7 +76,7 @@ def test_clip_level_is_three_mads_and_never_above_the_certificate():
     assert armed(certificate=1.5).level() == 1.5
     assert Guard(certificate=2.0).level() == 2.0
     assert Guard().level() is None
-    assert armed(clip=10.0, certificate=1.0).level() == 10.0
+    assert armed(clip=10.0, certificate=1.5).level() == 10.0
 
 
 def test_states_are_used_up_newest_first_and_the_last_one_stays():
@@ -138,3 +138,18 @@ def test_out_of_box_names_the_parameter(value):
     assert out_of_box(parameters) == "b"
     assert out_of_box(parameters[:2]) is None
     assert out_of_box([]) is None
+
+
+def test_a_norm_above_the_certificate_is_a_spike_from_the_first_step_on():
+    guard = Guard(certificate=7.0)
+    assert [guard.judge(6.9), guard.judge(7.1), guard.judge(6.9)] == ["accept", "skip", "accept"]
+    assert guard.counts.skipped_spike == 1
+
+
+def test_a_step_that_was_put_back_is_not_counted_as_accepted():
+    guard = Guard()
+    assert guard.judge(1.0) == "accept"
+    assert guard.overshot() == "skip"
+    assert (guard.counts.accepted, guard.counts.undone, guard.calm) == (0, 1, False)
+    assert [guard.overshot(), guard.overshot()] == ["skip", "rollback"]
+    assert guard.last_rule == "UPDATE_RATIO"

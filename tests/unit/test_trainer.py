@@ -284,7 +284,7 @@ def test_a_fixed_clip_level_is_used():
 
 def test_stops_when_nothing_moves():
     result, _ = run(["train.epochs=60", "train.patience=2"], series=system(links=[]))
-    assert result.stopped in {"patience", "failed"}
+    assert result.stopped in {"patience", "failed", "NOT_LEARNING"}
     assert len(result.records) < 60
 
 
@@ -360,3 +360,48 @@ def test_a_collapsed_graph_restarts_once_then_the_screen_answers():
     assert events[0].evidence["after"]["threshold"] == pytest.approx(events[0].evidence["before"]["threshold"] / 2)
     assert result.failed == "refinement failed: COLLAPSE"
     assert all_finite(result, network)
+
+
+def test_a_return_before_the_first_good_epoch_goes_to_the_linear_start():
+    network = make_network()
+    Fault(sensors_own(network, "message")[1], lambda call: 4 < call <= 14, lambda g: g * float("nan"))
+    result, _ = run(["train.lr=1e-6", "train.epochs=2"], network=network)
+    assert result.records[0].guard.rollbacks == 1
+    assert result.records[0].gain_over_self > 0.08
+
+
+def test_steps_larger_than_the_weights_are_undone():
+    result, network = run(["train.lr=50"])
+    assert all_finite(result, network)
+    assert result.failed == "refinement failed: UPDATE_RATIO"
+
+
+def test_a_healthy_feed_has_neither_shift_nor_standstill(good):
+    shifts = [abs(shift) for r in good[0].records for shift in r.numeric["feed_shift"].values()]
+    assert len(shifts) == SENSORS * len(good[0].records)
+    assert max(shifts) < 0.5
+    assert not any(r.numeric["feed_still"] for r in good[0].records)
+
+
+def test_links_that_cost_more_than_they_give_are_closed():
+    result, network = run(["train.epochs=4", "train.lr=0.02"], series=system(rows=160, links=[]))
+    best = min(result.records, key=lambda r: r.loss.val)
+    assert best.gain_over_self < -best.loss.val_stderr
+    assert result.stopped == "NOT_LEARNING"
+    assert result.failed is None
+    assert not result.weights.any()
+    assert not result.gain.any()
+    assert all(torch.equal(result.state[name], tensor) for name, tensor in network.state_dict().items())
+    assert all_finite(result, network)
+
+
+def test_links_that_give_something_stay_open(good):
+    assert good[0].stopped in {"patience", "epochs"}
+    assert good[0].weights.any()
+
+
+def test_the_default_rate_is_not_too_large_for_weights_near_zero():
+    """A graph with few small weights has no scale of its own; healthy Lorenz-96 runs were told to halve their rate."""
+    result, _ = run(["train.schedule=constant", "train.batch=64"], series=system(links=[]))
+    assert max(r.update_ratio["structure"][1] for r in result.records) > 0.1
+    assert "UPDATE_RATIO" not in found(result)

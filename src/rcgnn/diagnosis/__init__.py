@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rcgnn.config import Config
 from rcgnn.diagnosis.advice import advised
+from rcgnn.diagnosis.feed import changed_feed
 from rcgnn.diagnosis.graph import bypass, collapse, dense, unstable_graph
 from rcgnn.diagnosis.records import Records, Rule, is_raw
 from rcgnn.diagnosis.training import (
@@ -40,8 +41,9 @@ RULES: dict[str, Rule] = {
     "DENSE": dense,
     "AUX_DOMINATES": aux_dominates,
     "UNSTABLE_GRAPH": unstable_graph,
+    "INPUT": changed_feed,
 }
-"""Code -> rule. INPUT comes from `data.quality`, DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
+"""Code -> rule. INPUT also comes from `data.quality`; DIRECTION_UNCLEAR from `answer`: records cannot decide them."""
 
 
 def diagnose(records: Records, config: Config) -> list[Finding]:

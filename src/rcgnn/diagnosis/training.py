@@ -16,6 +16,7 @@ from rcgnn.health import Finding, HealthRecord
 
 CLIPPED_WARN, CLIPPED_ACT = 0.2, 0.5
 RATIO_HIGH, RATIO_LOW = 0.1, 1e-6
+LOSS_SPIKE = 2.0  # log error: a step whose error is 7 times the ordinary one
 STALLED_EVALUATIONS = 10
 OSCILLATION_AMPLITUDE, OSCILLATION_SHARE, OSCILLATION_EVALUATIONS = 0.03, 0.2, 6
 OVERFIT_EXCESS, OVERFIT_EVALUATIONS = 0.1, 5
@@ -43,10 +44,10 @@ def nonfinite(records: Records, _config: Config) -> Finding | None:
 
 
 def spike(records: Records, _config: Config) -> Finding | None:
-    """SPIKE: log gradient norm more than 6 MAD above the median of the accepted steps."""
+    """SPIKE: log gradient norm more than 6 MAD above the median of the accepted steps, or above the certificate; or a loss 2 above."""
     skipped = sum(r.guard.skipped_spike for r in records)
     if not skipped:
-        return _spike_unguarded(records) if is_raw(records) else None
+        return _spike_unguarded(records) if is_raw(records) else _loss_spike(records)
     readmitted, rollbacks = sum(r.guard.readmitted for r in records), sum(r.guard.rollbacks for r in records)
     return Finding(
         code="SPIKE",
@@ -72,6 +73,22 @@ def _spike_unguarded(records: Records) -> Finding | None:
         message=f"{len(found)} gradient norm(s) far above the run's level, first in epoch {epoch}: {norm:.3g} where {level:.3g} is usual.",
         remedy="Look for outliers in the table or lower train.lr.",
         evidence={"spikes": len(found), "first_epoch": epoch, "norm": norm, "level": level},
+    )
+
+
+def _loss_spike(records: Records) -> Finding | None:
+    """A step's loss more than 2 above the median of its epoch and the two before; the gradient of a log error is bounded all the same."""
+    losses = [(r.epoch, *r.numeric["step_loss"]) for r in records if r.numeric.get("step_loss")]
+    over = [(top - median(middle for _, middle, _ in losses[max(0, n - TAIL + 1) : n + 1]), e) for n, (e, _, top) in enumerate(losses)]
+    excess, epoch = max(over, default=(0.0, 0))
+    if excess <= LOSS_SPIKE:
+        return None
+    return Finding(
+        code="SPIKE",
+        severity="info",
+        message=f"the loss of a step in epoch {epoch} was {excess:.1f} above the run's own level.",
+        remedy="Nothing to do for a few; when they recur, look for outliers in the table.",
+        evidence={"loss_excess": excess, "epoch": epoch},
     )
 
 
@@ -153,7 +170,12 @@ def _vanished_whole(records: Records) -> Finding | None:
 
 
 def update_ratio(records: Records, config: Config) -> Finding | None:
-    """UPDATE_RATIO: median norm(step) / norm(weight) of a group above .1 or below 1e-6 in each of 3 epochs after warm-up."""
+    """UPDATE_RATIO: median norm(step) / norm(weight) of a group above .1 or below 1e-6 in each of 3 epochs after warm-up.
+
+    Also any step that would have moved all weights together by more than their own size; it was undone.
+    """
+    if any(r.guard.undone for r in records):
+        return _undone(records)
     tail = [r.update_ratio for r in warm(since_remedy(records, "UPDATE_RATIO"), config) if r.update_ratio][-TAIL:]
     if len(tail) < TAIL:
         return None
@@ -168,6 +190,19 @@ def update_ratio(records: Records, config: Config) -> Finding | None:
         message=f"steps are too {'large' if high else 'small'} for the weights of {', '.join(high or low)}.",
         remedy=f"Learning rate x {0.5 if high else 2}.",
         evidence={"high": high, "low": low, "median": {name: values[-1] for name, values in medians.items()}},
+    )
+
+
+def _undone(records: Records) -> Finding:
+    undone, rollbacks = sum(r.guard.undone for r in records), sum(r.guard.rollbacks for r in records)
+    first = next(r.epoch for r in records if r.guard.undone)
+    return Finding(
+        code="UPDATE_RATIO",
+        severity="act",
+        message=f"{undone} step(s) would have moved the weights by more than their own size, first in epoch {first}.",
+        remedy="The steps were undone; lower train.lr.",
+        evidence={"undone": undone, "first_epoch": first, "rollbacks": rollbacks},
+        applied=True,
     )
 
 

@@ -54,6 +54,12 @@ class Structure(nn.Module):
         """[R, K+1, N, N], exactly zero off the allowed candidates."""
         return (self.base + self.deltas) * self.allowed
 
+    @torch.no_grad()
+    def close(self) -> None:
+        """Every weight to zero: each sensor is alone with its own past."""
+        self.base.zero_()
+        self.deltas.zero_()
+
     @property
     def pairs(self) -> Tensor:
         """[N, N] True where any lag of (i, j) is a candidate."""

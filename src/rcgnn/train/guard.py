@@ -42,8 +42,9 @@ class Guard:
     """Accepted-only statistics of log gradient norms, and the way back.
 
     With m and s the median and the MAD of the last 128 accepted log norms: a step is a spike when `log norm > m + 6 s`
-    (from the 9th accepted step on), and is clipped at `exp(m + 3 s)`. Skipped steps never enter the statistics, so one
-    bad step neither raises the bar for the next nor (as mean and standard deviation do) blinds the guard.
+    (from the 9th accepted step on) or its norm is above the certificate, and is clipped at `exp(m + 3 s)`. Skipped steps
+    never enter the statistics, so one bad step neither raises the bar for the next nor (as mean and
+    standard deviation do) blinds the guard.
     A run of spikes counts as one incident; every non-finite step counts as one.
 
     Args:
@@ -97,6 +98,12 @@ class Guard:
         self._count("skipped_nonfinite")
         return self._incident("NONFINITE")
 
+    def overshot(self) -> Action:
+        """A step that `judge` accepted would have moved the weights by more than their own size; the caller has put them back."""
+        self.counts = self.counts.model_copy(update={"accepted": max(0, self.counts.accepted - 1)})
+        self._count("undone")
+        return self._incident("UPDATE_RATIO")
+
     def left_the_box(self) -> Action:
         """A step was taken and a parameter is not finite, or far too large, after it: there is no skipping, only going back."""
         self._count("skipped_nonfinite")
@@ -119,6 +126,8 @@ class Guard:
         return middle, max(median(abs(norm - middle) for norm in norms), MAD_FLOOR)
 
     def _is_spike(self, log_norm: float) -> bool:
+        if self.certificate is not None and log_norm > math.log(self.certificate):
+            return True
         if len(self.window) < ARMED_AFTER:
             return False
         middle, spread = self._statistics()
@@ -159,7 +168,7 @@ class Guard:
     @property
     def calm(self) -> bool:
         """True when no step was skipped since the counts were last taken: a state worth keeping."""
-        return self.counts.skipped_spike + self.counts.skipped_nonfinite == 0
+        return self.counts.skipped_spike + self.counts.skipped_nonfinite + self.counts.undone == 0
 
     def keep(self, state: Any) -> None:
         """Remember a good state; the oldest of three is forgotten."""

@@ -48,7 +48,9 @@ def smoother(training: Training, finding: Finding) -> Change | None:
 
 
 def resize(training: Training, finding: Finding) -> Change | None:
-    """UPDATE_RATIO: lr / 2 when steps are too large, x 2 when they are too small."""
+    """UPDATE_RATIO: lr / 2 when steps are too large, x 2 when they are too small; nothing more where the step was undone."""
+    if finding.applied:
+        return None
     return change_lr(training, 0.5 if finding.evidence["high"] else 2.0)
 
 

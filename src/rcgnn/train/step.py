@@ -1,6 +1,7 @@
 """One guarded step, top to bottom:
 
-readable? -> forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box? -> prox.
+readable? -> forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box?
+-> moved by less than their own size? -> prox.
 """
 
 from __future__ import annotations
@@ -22,14 +23,19 @@ from rcgnn.model.network import CausalNet
 from rcgnn.model.output import ModelOutput, NetworkInput
 from rcgnn.train.balance import DATA, Balancer
 from rcgnn.train.certificate import forecast_bound
+from rcgnn.train.feed import Feed
 from rcgnn.train.guard import Action, Guard, first_bad, out_of_box
 from rcgnn.train.proximal import proximal_step
 from rcgnn.train.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 """With these one AdamW update is at most 2.35 lr whatever the gradient; with (.9, .999) it is 7.27 lr."""
-WEIGHT_FLOOR = 0.05
-"""Root mean square below which a group's weights have no scale of their own to compare a step with."""
+WEIGHT_FLOOR = 0.1
+"""Root mean square below which a group's weights have no scale of their own to compare a step with: 20 steps of the default rate."""
+
+
+LARGEST_MOVE = 1.0
+"""norm(step) / norm(weights) above which a step is undone: AdamW stays far below it at any sane learning rate."""
 
 
 @dataclass
@@ -51,6 +57,7 @@ class EpochLog:
     accepted_max: float = 0.0
     nonfinite: int = 0
     first_bad: str | None = None
+    feed: Feed | None = None
 
 
 @dataclass
@@ -108,12 +115,14 @@ class Stepper:
     def take(self, batch: NetworkInput) -> Action:
         """One step on one batch; anything but `accept` and `readmit` left network and optimiser as they were.
 
+        After a step that was undone for its size, the weights are the ones before; the moments have taken the gradient in.
         `rollback` and `stop` ask the caller to bring the last good state back.
         """
         self.schedule.apply(self.optimizer)
         self.schedule.step()
         if not bool(torch.isfinite(batch.values).all()):
             return self._nonfinite(f"input{self._unreadable(batch)}")
+        self._read(batch)
         output = self.network(batch, self.closed)
         terms = (
             compute(output, batch, self.network) if self.balancer.wants_all() else {DATA: TERMS[DATA].value(output, batch, self.network)}
@@ -138,9 +147,8 @@ class Stepper:
             self.log.clipped += 1
         before = self._flat()
         self._step(gradient)
-        if (where := out_of_box(self.named)) is not None:
-            self._note(f"parameter.{where}")
-            return self.guard.left_the_box()
+        if (refused := self._refused(before)) is not None:
+            return refused
         if self.closed is None and self.balancer.proximal:
             proximal_step(self.network.structure, self.optimizer, self.balancer.threshold.to(gradient.device))
         self.log.ratios.append(self._ratios(before))
@@ -177,8 +185,33 @@ class Stepper:
         parts = torch.split(gradient, self.sizes)
         log.group_grad = {name: float(part.abs().mean()) for name, part in zip(self.groups, parts, strict=True)}
 
+    def _read(self, batch: NetworkInput) -> None:
+        feed = Feed.of(batch.values, batch.mask)
+        self.log.feed = feed if self.log.feed is None else self.log.feed.plus(feed)
+
+    def _refused(self, before: Tensor) -> Action | None:
+        """What to do after a step that left the box or was larger than the weights; None where it may stand."""
+        if (where := out_of_box(self.named)) is not None:
+            self._note(f"parameter.{where}")
+            return self.guard.left_the_box()
+        if self._size(self._flat() - before) <= LARGEST_MOVE * max(self._size(before), WEIGHT_FLOOR):
+            return None
+        self.log.ratios.append(self._ratios(before))
+        self._put_back(before)
+        return self.guard.overshot()
+
     def _flat(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self.parameters])
+
+    @staticmethod
+    def _size(flat: Tensor) -> float:
+        """Root mean square."""
+        return float(flat.double().square().mean().sqrt())
+
+    @torch.no_grad()
+    def _put_back(self, flat: Tensor) -> None:
+        for parameter, part in zip(self.parameters, torch.split(flat, [p.numel() for p in self.parameters]), strict=True):
+            parameter.copy_(part.view_as(parameter))
 
     def _ratios(self, before: Tensor) -> list[float]:
         moved = torch.split(self._flat() - before, self.sizes)

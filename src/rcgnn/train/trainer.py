@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from rcgnn.model.start import linear_start
 from rcgnn.numerics import generator
 from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
+from rcgnn.train.feed import compared
 from rcgnn.train.held_out import HeldOut, closed_is_alone, evaluate
 from rcgnn.train.null_threshold import null_threshold
 from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, typical, update_ratios
@@ -40,6 +42,8 @@ CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
 CERTIFY_WINDOWS = 16
 """Windows it is measured on: with fewer the bound per cell grows as the norm of the Jacobian shrinks, so their product stays."""
+EQUAL_LOSS = 1e-5
+"""Losses that differ by less are equal."""
 START_WINDOWS = 512
 """Most windows that the linear start solves on."""
 
@@ -54,7 +58,8 @@ class TrainResult:
         gain: [N] held-out loss that the links save each sensor (nats of its log error), against the better of the self
             baseline and this network with its links closed; 0 where nothing was held out.
         failed: None, or "refinement failed: <rule>": the caller answers with the screen's graph.
-        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it.
+        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it. `NOT_LEARNING`: the links cost more
+            than one standard error of held-out loss, so the network went back to own histories and its links are closed.
         best_epoch: epoch of the best state; 0 when no epoch could be judged.
         state: network weights of the best state by name, for `save_checkpoint`.
     """
@@ -70,11 +75,12 @@ class TrainResult:
 
 @dataclass
 class Judge:
-    """Held-out blocks and everything that is decided by them."""
+    """Held-out blocks and everything that is decided by them; `alone` is the network that the baseline was measured on."""
 
     blocks: list[Batches]
     baseline: HeldOut | None
     stopping: Stopping
+    alone: dict[str, Tensor] | None = None
     best: dict[str, Tensor] | None = None
     best_held_out: HeldOut | None = None
 
@@ -111,12 +117,15 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
     alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
     judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
-    training = Training(network, data, config, names, "links", config.train.epochs)
+    judge.alone = snapshot(network)
     records: list[HealthRecord] = []
-    if alone.failed is not None or alone.taken == 0:
+    ready = alone.failed is None and alone.taken > 0
+    if ready:
+        _start_linear(network, data.readable())
+    training = Training(network, data, config, names, "links", config.train.epochs)  # its first good state is the linear start
+    if not ready:
         training.fail(alone.controls.guard.last_rule or "no training window")
         return _result(training, judge, records)
-    _start_linear(training)
     if training.controls.balancer.proximal:
         null = null_threshold(network, data.readable(), generator(config.seed, "null-threshold"))
         training.controls.balancer.threshold = config.losses.sparse * null
@@ -169,12 +178,10 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) 
     return found
 
 
-def _start_linear(training: Training) -> None:
+def _start_linear(network: CausalNet, data: Batches) -> None:
     """Own past and links start at the network's linear part, solved in closed form on windows spread over the table."""
-    data = training.data.readable()
     if len(data):
         spread = torch.linspace(0, len(data) - 1, min(len(data), START_WINDOWS)).long().to(data.values.device)
-        network = training.network
         network.load_linear(*linear_start(network, data.take(spread)))
 
 
@@ -207,7 +214,7 @@ def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
             training.fail(guard.last_rule)
         return None
     if judge.baseline is None or (_lower_closed(found, judge.baseline) and closed_is_alone(training.network, judge.blocks[0])):
-        judge.baseline = found
+        judge.baseline, judge.alone = found, snapshot(training.network)
     training.controls.schedule.evaluated(float(found.blocks.mean()))
     still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
     if judge.stopping.is_best(epoch):
@@ -251,12 +258,14 @@ def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoc
             "group_grad": log.group_grad,
             "accepted_max": log.accepted_max,
             "forecast_share": log.forecast_share,
+            "step_loss": [median(log.losses), max(log.losses)] if log.losses else None,
+            **compared(log.feed, training.usual, names),
         },
     )
 
 
 def _timing(record: HealthRecord, seconds: float) -> dict[str, object]:
-    taken = record.guard.accepted + record.guard.skipped_spike + record.guard.skipped_nonfinite
+    taken = record.guard.accepted + record.guard.skipped_spike + record.guard.skipped_nonfinite + record.guard.undone
     resource = {"steps_per_s": taken / max(seconds, 1e-9)}
     peak = resident_mb()
     return {"wall_s": seconds, "resource": resource if peak is None else {**resource, "rss_mb": peak}}
@@ -290,17 +299,30 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
     best = judge.stopping.best_epoch or (len(records) if not judge.blocks else 0)
     if training.failed is None and bypass(records[:best], training.config) is not None:
         training.fail("BYPASS")
+    given_back = training.failed is None and judge.alone is not None and links_cost(judge)
+    if given_back and judge.alone is not None:
+        network.load_state_dict(judge.alone)
+        network.structure.close()
     network.to("cpu")
     sensors = network.structure.base.shape[-1]
     return TrainResult(
         records=records,
         weights=network.structure.weights().detach().double().numpy(),
-        gain=np.zeros(sensors) if judge.best_held_out is None else _gain(judge.best_held_out, judge.baseline),
+        gain=np.zeros(sensors) if judge.best_held_out is None or given_back else _gain(judge.best_held_out, judge.baseline),
         failed=training.failed,
-        stopped=training.stopped or "epochs",
+        stopped="NOT_LEARNING" if given_back else training.stopped or "epochs",
         best_epoch=best,
         state=snapshot(network),
     )
+
+
+def links_cost(judge: Judge) -> bool:
+    """Whether the best state's held-out loss is more than one standard error above own past's, paired over blocks."""
+    best, baseline = judge.best_held_out, judge.baseline
+    if best is None or baseline is None:
+        return False
+    excess = float(best.blocks.mean() - baseline.closed_blocks.mean())
+    return excess > best.stderr_of_gain(baseline) + EQUAL_LOSS
 
 
 def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:

@@ -14,6 +14,7 @@ from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator
 from rcgnn.train.balance import make_balancer
 from rcgnn.train.batches import Batches, Quarantine
+from rcgnn.train.feed import Feed
 from rcgnn.train.guard import Guard
 from rcgnn.train.schedule import make_schedule
 from rcgnn.train.step import Controls, Stepper
@@ -45,6 +46,8 @@ class Training:
         groups: Mapping[str, Sequence[nn.Parameter]] = {"self": network.self_parameters()} if closed else network.groups()
         self.stepper = Stepper(network, groups, self.controls, config.train, names, closed=closed)
         self.quarantine = Quarantine(len(data))
+        readable = data.readable()
+        self.usual = Feed.of(readable.values, readable.mask)
         self.order = self.lr_changes = self.restarts = self.steps = self.taken = 0
         self.failed: str | None = None
         self.stopped: str | None = None
