@@ -112,6 +112,7 @@ class HealthRecord(Part):
     """
 
     schema_version: int = SCHEMA_VERSION
+    attempt: int = 1
     epoch: int
     step: int
     lr: float

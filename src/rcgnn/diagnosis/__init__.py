@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rcgnn.config import Config
 from rcgnn.diagnosis.graph import bypass, collapse, dense, unstable_graph
-from rcgnn.diagnosis.records import Records, Rule
+from rcgnn.diagnosis.records import Records, Rule, last_attempt
 from rcgnn.diagnosis.training import (
     aux_dominates,
     certificate,
@@ -44,7 +44,7 @@ RULES: dict[str, Rule] = {
 
 
 def diagnose(records: Records, config: Config) -> list[Finding]:
-    """Every rule's answer to one run, in the order of `RULES`.
+    """Every rule's answer to one run, in the order of `RULES`; of a run with several attempts to the last one.
 
     Args:
         records: health records of the run, oldest first; may be empty.
@@ -54,4 +54,5 @@ def diagnose(records: Records, config: Config) -> list[Finding]:
         >>> diagnose([], Config())
         []
     """
-    return [finding for rule in RULES.values() if (finding := rule(records, config)) is not None]
+    judged = last_attempt(records)
+    return [finding for rule in RULES.values() if (finding := rule(judged, config)) is not None]
