@@ -1,38 +1,19 @@
-"""Tables and numbers of a report, and what must stand under its title: hardware, software, command."""
+"""Cells and lines of a report, and what must stand under its title: hardware, software, command."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from rcgnn.bench.job import Job, Line, source_digest
 from rcgnn.bench.rows import Row
 from rcgnn.bench.statistics import COLUMNS, means
+from rcgnn.markdown import NOTHING, number, table
 
-NOTHING = "-"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for a table; a whole one without decimals.
-
-    Example:
-        >>> number(0.12345), number(3), number(None)
-        ('0.123', '3', '-')
-    """
-    if value is None:
-        return NOTHING
-    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    lines = [head, *rows]
-    escaped = (" | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) for line in lines)
-    first, *others = (f"| {line} |" for line in escaped)
-    return [first, "|" + "---|" * len(head), *others]
+__all__ = ["MEANS", "NOTHING", "best_in_bold", "machine", "means_row", "number", "short", "table", "today"]
 
 
 def best_in_bold(values: Sequence[float | None], digits: int = 3) -> list[str]:
