@@ -20,6 +20,7 @@ from rcgnn.cli.predict import predict
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
+from rcgnn.cli.sweep import sweep
 from rcgnn.errors import RcgnnError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate,
     "score": score,
     "show": show,
+    "sweep": sweep,
     "bench": bench,
 }
 
