@@ -155,9 +155,8 @@ def swept(losses, settings=TWO, **more):
 
 
 def test_the_lowest_held_out_loss_leads():
-    done = swept([0.5, 0.4, None, 0.3, 0.9, 0.8])
-    done.rows[4]["error"] = "no | good"
-    done.rows[4]["held_out_loss"] = None
+    done = swept([0.5, 0.4, None, 0.3, None, 0.8])
+    done.rows[2]["error"] = "no | good"
     assert [r["held_out_loss"] for r in done.ranked] == [0.3, 0.4, 0.5, 0.8, None, None]
     assert done.ranked[-1]["error"] == "no | good"
     assert verdict_line(done) == "Lowest held-out loss: 0.3 in sparse=1e-5_acyclic=1e-6."
