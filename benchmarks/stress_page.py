@@ -86,7 +86,7 @@ def _theirs(lines: Sequence[Line]) -> list[list[str]]:
 
 def _draw(path: Path, ratios: Sequence[float]) -> bool:
     """Histogram over cells on a logarithmic axis; False where there is nothing to draw or nothing to draw with."""
-    from rcgnn.bench.figures import STYLE, available
+    from rcgnn.report.picture import STYLE, available
 
     if not ratios or not available():
         return False

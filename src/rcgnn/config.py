@@ -152,6 +152,9 @@ class TrainConfig(Section):
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
     max_rollbacks: int = Field(3, ge=0, description="returns to a good state before the neural stage is given up")
+    reruns: int = Field(
+        2, ge=0, description="re-runs, at most, each with a tenth of `losses.sparse` and `losses.acyclic`, while the network has no link"
+    )
 
 
 class SelectConfig(Section):

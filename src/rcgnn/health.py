@@ -119,6 +119,7 @@ class HealthRecord(Part):
     """
 
     schema_version: int = SCHEMA_VERSION
+    attempt: int = 1
     epoch: int
     step: int
     lr: float | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,6 +31,7 @@ from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
+from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import by_chance
 from rcgnn.screen.opinions import Opinions, opinions
@@ -157,10 +158,11 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
-    refined, idle = None, _untrained(prepared, screened, config)
+    trained, idle = None, _untrained(prepared, screened, config)
     if idle is None:
         with clock.stage("train", progress):
-            refined = _refine(prepared, screened, config, progress, on_record)
+            trained = _refine(prepared, screened, config, progress, on_record)
+    refined, records, again = (trained.last, trained.records, trained.findings) if trained else (None, [], [])
     with clock.stage("decide", progress):
         decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, signal, config), config)
         decision = _by_mode(decision, sample, material, screened, config)
@@ -169,8 +171,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
         modes = _compared(decision.verdict == LINK, material, config)
         graph = contrasted(described(graph, mechanism), mechanism, modes)
-    records = refined.records if refined else []
-    findings += [*_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
+    findings += [*again, *_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle)
     return Fit(
         graph,
@@ -267,11 +268,14 @@ def _long_enough(prepared: Prepared, config: Config) -> bool:
     return min(longest.values()) > config.data.lags + 1
 
 
-def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Refined:
+def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Repeated[Refined]:
     from rcgnn.refine import refine
 
+    def once(settings: Config, keep: OnRecord) -> Refined:
+        return refine(prepared.scaled, prepared.held, screened, settings, progress=progress, on_record=keep)
+
     with _threads(prepared.scaled.shape[1]):  # again: torch has only now been loaded
-        return refine(prepared.scaled, prepared.held, screened, config, progress=progress, on_record=on_record)
+        return until_links(once, lambda refined: refined.links, config, progress=progress, on_record=on_record)
 
 
 def _trained(refined: Refined | None, idle: str | None) -> dict[str, Any]:
@@ -302,16 +306,19 @@ def _given_up(refined: Refined | None) -> list[Finding]:
 
 
 def _origin(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
-    from rcgnn.origin.fit import fit_origin
+    from rcgnn.origin.fit import OriginResult, fit_origin
 
-    def report(epoch: Any) -> None:
-        if on_record is not None:
-            on_record(epoch.record)
+    def once(settings: Config, keep: OnRecord) -> OriginResult:
+        return fit_origin(series, settings, progress=progress, on_epoch=lambda epoch: keep(epoch.record))
+
+    def links(result: OriginResult) -> int | None:
+        return len(result.graph.links()) if series.shape[1] >= LEAST_SENSORS else None
 
     began = time.perf_counter()
     with _threads(series.shape[1]):
-        done = fit_origin(series, config, progress=progress, on_epoch=report)
+        trained = until_links(once, links, config, progress=progress, on_record=on_record)
+    done = trained.last
     seconds = {"train": round(time.perf_counter() - began, 3)}
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}
-    findings: Sequence[Finding] = diagnose(done.records, config)
-    return Fit(done.graph, list(findings), done.records, {"seconds": seconds, "origin": done.summary}, state, {})
+    findings = [*trained.findings, *diagnose(trained.records, config)]
+    return Fit(done.graph, findings, trained.records, {"seconds": seconds, "origin": done.summary}, state, {})

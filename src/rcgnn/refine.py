@@ -18,6 +18,7 @@ from rcgnn.numerics import generator
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.train.record import OPEN
 from rcgnn.train.trainer import train
 from rcgnn.train.training import pick_device
 
@@ -48,6 +49,16 @@ class Refined:
     state: dict[str, NDArray]
     failed: str | None
     stopped: str
+
+    @property
+    def links(self) -> int | None:
+        """Open pairs of the network, 0 where it was given up by COLLAPSE; None where it had no candidate or failed otherwise."""
+        if self.failed is not None:
+            return 0 if self.failed.endswith(": COLLAPSE") else None
+        if not self.candidates.any():
+            return None
+        norms = np.sqrt(np.square(self.weights).sum(axis=1)).max(axis=0)
+        return int((norms > OPEN).sum())
 
 
 def refine(

@@ -10,9 +10,9 @@ from rcgnn.config import Config
 from rcgnn.errors import InputError, RunDirError
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, GradHealth, GuardHealth, HealthRecord, LossHealth
+from rcgnn.markdown import NOTHING
 from rcgnn.report.compare import MEASURES, Run, differing, measured, overlaps, read_runs, short_names, warnings, who_has
 from rcgnn.report.compare_page import SHOWN_PAIRS, draw_curves, page
-from rcgnn.report.markdown import NOTHING
 
 NAMES = ("a", "b", "c")
 

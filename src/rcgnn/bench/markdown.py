@@ -1,4 +1,4 @@
-"""Tables and numbers of a report, and what must stand under its title: hardware, software, command."""
+"""Cells and lines of a report, and what must stand under its title: hardware, software, command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import version
 from rcgnn.bench.job import Job, Line, source_digest
 from rcgnn.bench.rows import Row
 from rcgnn.bench.statistics import COLUMNS, means
-from rcgnn.report.markdown import NOTHING, number, table, today
+from rcgnn.markdown import NOTHING, number, table, today
 
 __all__ = ["MEANS", "NOTHING", "best_in_bold", "machine", "means_row", "number", "short", "table", "today"]
 

@@ -23,6 +23,7 @@ from rcgnn.cli.predict import predict
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
+from rcgnn.cli.sweep import sweep
 from rcgnn.errors import RcgnnError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "compare": compare,
     "diagnose": diagnose,
+    "sweep": sweep,
     "bench": bench,
 }
 

@@ -11,7 +11,7 @@ from rcgnn.config import Config
 from rcgnn.diagnosis.advice import advised
 from rcgnn.diagnosis.feed import changed_feed
 from rcgnn.diagnosis.graph import bypass, collapse, dense, unstable_graph
-from rcgnn.diagnosis.records import Records, Rule, is_raw
+from rcgnn.diagnosis.records import Records, Rule, is_raw, last_attempt
 from rcgnn.diagnosis.training import (
     aux_dominates,
     certificate,
@@ -47,7 +47,7 @@ RULES: dict[str, Rule] = {
 
 
 def diagnose(records: Records, config: Config) -> list[Finding]:
-    """Every rule's answer to one run, in the order of `RULES`.
+    """Every rule's answer to one run, in the order of `RULES`; of a run with several attempts to the last one.
 
     Args:
         records: health records of the run, oldest first; may be empty.
@@ -57,5 +57,6 @@ def diagnose(records: Records, config: Config) -> list[Finding]:
         >>> diagnose([], Config())
         []
     """
-    found = [finding for rule in RULES.values() if (finding := rule(records, config)) is not None]
-    return [advised(finding) for finding in found] if is_raw(records) else found
+    judged = last_attempt(records)
+    found = [finding for rule in RULES.values() if (finding := rule(judged, config)) is not None]
+    return [advised(finding) for finding in found] if is_raw(judged) else found

@@ -25,7 +25,7 @@ def collapse(records: Records, _config: Config) -> Finding | None:
         code="COLLAPSE",
         severity="act",
         message=f"no link is left of the {given:.0f} that the screen handed over.",
-        remedy="Restarted once with half the threshold; if it happens again the screen's graph is the answer.",
+        remedy="Restarted once with half the threshold; if it happens again, trained again with a tenth of the lambdas (train.reruns).",
         evidence={"screen": given, "threshold": last[0].graph.threshold},
     )
 

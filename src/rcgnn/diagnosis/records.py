@@ -17,6 +17,11 @@ TAIL = 3
 """Epochs that a trailing median is taken over."""
 
 
+def last_attempt(records: Records) -> Records:
+    """Records of the last attempt: one before it was given up, and says nothing about what the run ended with."""
+    return [r for r in records if r.attempt == records[-1].attempt]
+
+
 def since_remedy(records: Records, code: str) -> Records:
     """Records after the last one in which a remedy for this code was applied."""
     at = [i for i, r in enumerate(records) if any(f.code == code and f.applied for f in r.diagnoses)]

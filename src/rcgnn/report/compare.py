@@ -15,7 +15,7 @@ from rcgnn.config import Config
 from rcgnn.errors import InputError
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord
-from rcgnn.report.markdown import NOTHING
+from rcgnn.markdown import NOTHING
 from rcgnn.rundir import RunDir
 
 LEAST_RUNS = 2

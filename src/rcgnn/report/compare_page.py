@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rcgnn.errors import InputError
 from rcgnn.health import HealthRecord
+from rcgnn.markdown import table, today
 from rcgnn.report.compare import Run, differing, measured, overlaps, warnings, who_has
-from rcgnn.report.markdown import table, today
 from rcgnn.report.picture import WIDTH, picture
 
 SHOWN_PAIRS = 60

@@ -1,4 +1,4 @@
-"""Tables, numbers and the date of a Markdown page."""
+"""Tables and numbers as Markdown."""
 
 from __future__ import annotations
 

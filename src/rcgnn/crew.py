@@ -1,0 +1,173 @@
+"""Many tasks, several at a time, each in a process of its own kind: one thread, a time limit, and nothing lost when one dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal, NamedTuple
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
+GRACE = 120.0
+"""Seconds beside the limit for loading libraries and preparing; the limit itself is for the work."""
+Work = Callable[[Any, Callable[[Any], None]], Any]
+"""Done in a worker: the task, and whom to tell that the clock begins now, with what is known so far. What it is bound to
+(`functools.partial`) is handed over once a process, not once a task."""
+
+
+class End(NamedTuple):
+    """What became of one task.
+
+    Attributes:
+        how: finished, over its time, or its process died.
+        result: of the work; None unless it finished.
+        facts: what the work told when its clock began; None where it did not.
+        seconds: since its clock began.
+        exit_code: of a process that died.
+    """
+
+    how: Literal["done", "late", "lost"]
+    result: Any = None
+    facts: Any = None
+    seconds: float = 0.0
+    exit_code: int | None = None
+
+
+@dataclass
+class Worker:
+    """A process that does one task after the other; `task` is the one it is at."""
+
+    work: Work
+    limit: float | None = None
+    task: Any = None
+    facts: Any = None
+    since: float = 0.0
+    deadline: float = float("inf")
+    process: multiprocessing.process.BaseProcess | None = None
+    pipe: Connection | None = None
+
+    def start(self) -> Connection:
+        """A new process, and the pipe to it."""
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, self.work), name="rcgnn worker")
+        self.process.start()
+        theirs.close()
+        return self.pipe
+
+    def give(self, task: Any) -> None:
+        """The next task; the process is started where there is none."""
+        if self.process is not None and not self.process.is_alive():
+            self.stop()
+        pipe = self.pipe or self.start()
+        self.task, self.facts, self.since = task, None, time.monotonic()
+        self.deadline = float("inf") if self.limit is None else self.since + self.limit + GRACE
+        pipe.send(task)
+
+    def answer(self) -> End | None:
+        """The end of the task when it is over; None when it goes on."""
+        if self.pipe is not None and self.pipe.poll():
+            try:
+                what, told = self.pipe.recv()
+            except (EOFError, OSError):
+                return self._lost()
+            if what == "done":
+                return End("done", told, self.facts, time.monotonic() - self.since)
+            self.facts, self.since = told, time.monotonic()
+            self.deadline = float("inf") if self.limit is None else self.since + self.limit
+        if time.monotonic() >= self.deadline:
+            self.stop()
+            return End("late", facts=self.facts, seconds=time.monotonic() - self.since)
+        return None
+
+    def _lost(self) -> End:
+        process = self.process
+        if process is not None:
+            process.join(5)
+        code = None if process is None else process.exitcode
+        self.stop()
+        return End("lost", facts=self.facts, seconds=time.monotonic() - self.since, exit_code=code)
+
+    def stop(self) -> None:
+        """End the process and whatever it started."""
+        if self.process is not None and self.process.pid is not None:
+            if hasattr(os, "killpg"):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.join()
+        if self.pipe is not None:
+            self.pipe.close()
+        self.process = self.pipe = None
+
+
+@contextmanager
+def crew(work: Work, size: int, limit: float | None = None) -> Iterator[list[Worker]]:
+    """Workers that start when they are given a task, on one thread each, and end with the block, whatever ends it."""
+    workers = [Worker(work, limit) for _ in range(size)]
+    with _one_thread():
+        try:
+            yield workers
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+def ended(workers: Sequence[Worker]) -> Iterator[tuple[Any, End]]:
+    """Wait until something happens; every task that is over."""
+    busy = [worker for worker in workers if worker.task is not None]
+    first = min((worker.deadline for worker in busy), default=float("inf"))
+    timeout = None if first == float("inf") else max(0.0, first - time.monotonic())
+    wait([worker.pipe for worker in busy if worker.pipe is not None], timeout)
+    for worker in busy:
+        end = worker.answer()
+        if end is not None:
+            task, worker.task = worker.task, None
+            yield task, end
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that start inside have linear algebra on one thread."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def serve(pipe: Connection, work: Work) -> None:
+    """The worker: tasks in, results out, until the other end is gone. What the work prints goes nowhere."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    warnings.simplefilter("ignore")
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(("done", work(task, lambda facts: pipe.send(("began", facts)))))
+
+
+def _end_with_parent() -> None:
+    """A job that was killed leaves no work behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
