@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rcgnn.config import Config
@@ -71,9 +71,12 @@ def test_there_and_back_again_is_two_changes():
     assert found["x0"]["factors"][0] == pytest.approx(1.0, rel=0.25)
 
 
-@given(
-    st.integers(0, 10_000), st.floats(0, 0.98), st.sampled_from(["normal", "heavy", "skew", "walk", "trend", "season", "counts", "switch"])
-)
+KINDS = ("normal", "heavy", "skew", "walk", "growth", "bursts", "trend", "season", "counts", "switch")
+
+
+@given(st.integers(0, 10_000), st.floats(0, 0.98), st.sampled_from(KINDS))
+@example(197, 0.96875, "skew")
+@example(20013, 0.9, "growth")
 @settings(max_examples=80, deadline=None)
 def test_what_a_process_does_by_itself_is_left_alone(seed, memory, kind):
     rng = np.random.default_rng(seed)
@@ -85,6 +88,10 @@ def test_what_a_process_does_by_itself_is_left_alone(seed, memory, kind):
         x = np.exp(x / x.std())
     elif kind == "walk":
         x = np.cumsum(rng.standard_normal(x.shape), axis=0)
+    elif kind == "growth":
+        x = np.exp(0.05 * np.cumsum(rng.standard_normal(x.shape), axis=0))
+    elif kind == "bursts":
+        x = rng.standard_normal(x.shape) * np.exp(x / x.std())
     elif kind == "trend":
         x = x + 0.05 * rows
     elif kind == "season":
@@ -112,6 +119,14 @@ def test_numbers_at_the_ends_of_the_float_range_do_not_stop_it():
     x[:, 1] = 5e-324
     x[AT:, 2] *= 1e200
     assert [f.sensor for f in splice(Series.of(x))[1]] == ["x2"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("most", [1e308, 1e307, 1e300])
+def test_readings_near_the_largest_float_raise_no_warning(most):
+    x = remembering()
+    x *= most / np.abs(x).max()
+    assert splice(Series.of(x))[1] == ()
 
 
 def test_gaps_are_passed_over():

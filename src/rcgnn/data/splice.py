@@ -4,8 +4,9 @@ Links are about how sensors move, so the parts of such a sensor are brought to o
 which is what new readings will come in. Only what no process does by itself is touched: a change within a row, for good, far
 beyond everything the sensor does before and after.
 
-    unit    mean ln |x(t) - x(t-1)| of the two sides differs by at least ln 5
-    level   medians of the two sides differ by at least 8 robust standard deviations of the sides, 70 % of it within ten rows
+    unit    mean ln |x(t) - x(t-1)| of the two sides differs by at least ln 8, and by five times what it differs between
+            neighbouring thirty rows of the sides, 70 % of it within sixty rows
+    level   medians of the two sides differ by at least 8 robust standard deviations of the sides, 70 % of it within twenty rows
 
 Where to cut is the largest CUSUM of ln |x(t) - x(t-1)|, then of x itself, side by side until nothing is left to cut.
 Source: binary segmentation (Scott & Knott 1974; Vostrikova 1981).
@@ -26,8 +27,10 @@ from rcgnn.series import FloatArray, IntArray, Series
 
 LEAST_SIDE = 60
 """Readings on each side of a change."""
-UNIT = np.log(5.0)
-LEVEL, ABRUPT, NEAR = 8.0, 0.7, 10
+UNIT, STEADY, BLOCK = np.log(8.0), 5.0, 30
+LEVEL, NEAR = 8.0, 10
+ABRUPT = 0.7
+"""Share of a change that must happen between the `BLOCK` (unit) or `NEAR` (level) readings before it and those after it."""
 MOST_STILL = 0.1
 """A sensor with more unchanged readings than this (counts, steps, stuck) has no scale of its own changes."""
 UNSURE = 3
@@ -86,7 +89,8 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
 def _parts(x: FloatArray) -> list[Part]:
     """The sensor cut wherever its unit or level changes; one part where nothing does."""
     change = np.abs(np.diff(x))
-    if len(x) < 2 * LEAST_SIDE or not np.isfinite(change).all() or np.mean(change == 0) > MOST_STILL:
+    within_floats = len(x) > 0 and bool(np.isfinite(2 * LEVEL * np.ptp(x)))
+    if len(x) < 2 * LEAST_SIDE or not within_floats or np.mean(change == 0) > MOST_STILL:
         return [Part(0, len(x), 0.0, 1.0)]
     logs = np.log(np.maximum(change, np.min(change[change > 0])))
     edges = [0, *sorted(_cuts(x, logs, 0, len(x))), len(x)]
@@ -108,8 +112,18 @@ def _unit_change(logs: FloatArray) -> int | None:
     cut = _largest_cusum(logs)
     if cut is None:
         return None
-    higher = float(np.mean(logs[cut:]) - np.mean(logs[:cut]))
-    return None if abs(higher) < UNIT else cut + (higher > 0)  # the change over the boundary is large in either direction
+    before, after = logs[:cut], logs[cut:]
+    higher = float(np.mean(after) - np.mean(before))
+    at_once = float(np.mean(after[:BLOCK]) - np.mean(before[-BLOCK:]))
+    if abs(higher) < max(UNIT, STEADY * max(_unrest(before), _unrest(after))) or at_once / higher < ABRUPT:
+        return None
+    return cut + (higher > 0)  # the change over the boundary is large in either direction
+
+
+def _unrest(logs: FloatArray) -> float:
+    """Median difference between the means of neighbouring blocks: what the size of the changes does by itself."""
+    blocks = logs[: len(logs) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=1)
+    return float(np.median(np.abs(np.diff(blocks))))
 
 
 def _level_change(x: FloatArray) -> int | None:
@@ -130,8 +144,9 @@ def _largest_cusum(x: FloatArray) -> int | None:
         return None
     middle = np.median(x)
     unit = np.median(np.abs(x - middle))
-    kept = np.clip(x, middle - WINSOR * unit, middle + WINSOR * unit) - middle
-    sums = np.cumsum(kept)
+    if unit == 0:
+        return None
+    sums = np.cumsum(np.clip((x - middle) / unit, -WINSOR, WINSOR))
     cuts = np.arange(LEAST_SIDE, n - LEAST_SIDE + 1)
     left = sums[cuts - 1]
     gap = np.abs(left / cuts - (sums[-1] - left) / (n - cuts))
