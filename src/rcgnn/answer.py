@@ -74,8 +74,9 @@ class Decision:
         chance = checks.chance.surplus
         held, sure = held_and_sure(screened, chance, config)
         agreed = None if checks.further is None else checks.further.agreed
+        asked = sure if config.select.halves else None
         pairs = PairEvidence(
-            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, sure, agreed
+            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, asked, agreed
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)
@@ -105,7 +106,9 @@ class Decision:
         lost = dropped.any(axis=0) & ~(verdict == LINK).any(axis=0)
         score = np.where(lost, np.minimum(self.score, seen.score), np.where(added, np.maximum(self.score, seen.score), self.score))
         sure = np.where(lost, 0.0, np.where(added, np.maximum(self.confidence, seen.confidence), self.confidence))
-        return replace(self, score=score, verdict=verdict, strength=np.where(dropped, 0.0, self.strength), confidence=sure)
+        reasons = {key: why for key, why in self.reasons.items() if not added[key]}
+        strength = np.where(dropped, 0.0, self.strength)
+        return replace(self, score=score, verdict=verdict, strength=strength, confidence=sure, reasons=reasons)
 
 
 def assemble(

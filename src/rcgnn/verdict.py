@@ -5,8 +5,9 @@ below alpha after Bonferroni over everything that competed, (3) its evidence bea
 the table shows (shared seasons, trends and unit roots link sensors that have nothing to do with each other), (4) it holds in
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
 systems make the smallest misfit significant, and such crumbs are not links. Rules (2), (3) and (5) are strict; a pair that they turn
-away is a link all the same when its calibrated probability is high, or above one half and every further opinion finds it too. Of a pair's
-lags the best is named, and others only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
+away is a link all the same when its calibrated probability is high, or above one half and every further opinion finds it too. A pair that
+passes them all with a low probability is left open: its tail alone is not worth a link. Of a pair's lags the best is named, and others
+only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ SURE = 0.75
 """A pair with this probability is a link even where its tail, the shifted copies or its size are against it."""
 AGREED = 0.5
 """So is one with this probability that every further opinion finds too."""
+DOUBTFUL = 0.2
+"""A pair with less than this probability stays open, however small its tail."""
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
 """A lag-0 link whose direction has less than this share of the evidence is reported as undirected."""
 
 DIRECTION = "direction unclear: both ways fit the data alike"
+DOUBT = f"confidence below {DOUBTFUL}: significant, but such evidence was rarely a link on tables with a known graph"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +85,15 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
         significant &= found.share >= HALF_OF_THE_PIECES
     if significant.any():
         significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
+    own, doubtful = _own_lags(found), np.zeros_like(significant)
     if found.confidence is not None:
         probability = found.confidence.max(axis=0)
+        doubtful = significant & (np.where(own, found.confidence, 0.0).max(axis=0) < DOUBTFUL)
         sure = picked & (probability >= (SURE if found.agreed is None else np.where(found.agreed, AGREED, SURE)))
         significant |= sure if found.share is None else sure & (found.share >= HALF_OF_THE_PIECES)
-    verdict = np.where(_own_lags(found) & significant, LINK, NONE).astype(np.int8)
-    reasons: dict[Key, str] = {}
+    named = own & significant
+    verdict = np.where(named, np.where(doubtful, UNDECIDED, LINK), NONE).astype(np.int8)
+    reasons: dict[Key, str] = {(int(k), int(i), int(j)): DOUBT for k, i, j in np.argwhere(named & doubtful)}
     unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)
     for i, j in np.argwhere(unclear):
         for a, b in ((i, j), (j, i)):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcgnn.graph import LINK, NONE, UNDECIDED
-from rcgnn.verdict import CRUMB, DIRECTION, MINOR_LAG, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
+from rcgnn.verdict import CRUMB, DIRECTION, DOUBT, MINOR_LAG, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
 
 N, K = 4, 2
 SURE = -100.0
@@ -52,6 +52,17 @@ def test_less_is_sure_enough_where_every_opinion_agrees(sure, agreed, verdict):
     evidence = found({(1, 0, 1): 50.0})
     told = {"confidence": np.where(evidence.chosen, sure, 0.0), "agreed": np.full((N, N), agreed)}
     assert decide(replace(evidence, chance=40.0, **told), alpha=0.05)[0][1, 0, 1] == verdict
+
+
+@pytest.mark.parametrize(("sure", "verdict"), [(0.19, UNDECIDED), (0.21, LINK)])
+def test_what_is_hardly_probable_stays_open_however_significant(sure, verdict):
+    evidence = found({(1, 0, 1): 50.0, (2, 0, 1): 1.0, (1, 2, 3): 50.0})
+    confidence = np.where(evidence.chosen, 0.9, 0.0)
+    confidence[:, 0, 1] *= sure / 0.9
+    decided, reasons = decide(replace(evidence, confidence=confidence), alpha=0.05)
+    assert decided[:, 0, 1].tolist() == [NONE, verdict, NONE]
+    assert decided[1, 2, 3] == LINK
+    assert reasons == ({(1, 0, 1): DOUBT} if verdict == UNDECIDED else {})
 
 
 def test_agreement_alone_makes_no_link():
