@@ -35,7 +35,7 @@ from rcgnn.train.step import Stepper
 BAR = 0.10
 EPOCHS = 40
 """The default."""
-Given = tuple[Any, Any, Any, Config]
+Given = tuple[Any, Any, Config]
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def main() -> None:
     done = fit_series(simulate("nonlinear", seed=0, rows=given.rows, sensors=given.sensors).series, config)
     if done.prepared is None or done.screened is None:
         sys.exit("overhead: the table was too short to be screened.")
-    material = (done.prepared.scaled, done.prepared.held, done.screened, config)
+    material = (done.prepared, done.screened, config)
     with one_thread():
         cost(material, watched=True)  # the first run pays for loading
         pairs = [(cost(material, watched=True), cost(material, watched=False)) for _ in range(given.repeats)]

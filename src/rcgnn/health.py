@@ -106,7 +106,7 @@ class GraphHealth(Part):
     threshold: float | None = None
     strength_quantiles: list[float] = Field(default_factory=list)
     spectral_radius: float | None = None
-    undecided: int = 0
+    undecided: int | None = None
 
 
 class HealthRecord(Part):

@@ -272,7 +272,7 @@ def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Pr
     from rcgnn.refine import refine
 
     def once(settings: Config, keep: OnRecord) -> Refined:
-        return refine(prepared.scaled, prepared.held, screened, settings, progress=progress, on_record=keep)
+        return refine(prepared, screened, settings, progress=progress, on_record=keep)
 
     with _threads(prepared.scaled.shape[1]):  # again: torch has only now been loaded
         return until_links(once, lambda refined: refined.links, config, progress=progress, on_record=on_record)

@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from rcgnn.config import Config
-from rcgnn.data.windows import Windows
+from rcgnn.data.windows import FLOAT32_SAFE, Windows
 from rcgnn.health import HealthRecord, Progress
 from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator
+from rcgnn.prepared import Prepared
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.train.record import OPEN
 from rcgnn.train.trainer import train
 from rcgnn.train.training import pick_device
@@ -62,8 +63,7 @@ class Refined:
 
 
 def refine(
-    scaled: Series,
-    held: BoolArray,
+    prepared: Prepared,
     screened: Screened,
     config: Config,
     *,
@@ -73,14 +73,13 @@ def refine(
     """Train the network and evaluate its links.
 
     Args:
-        scaled: cleaned, scaled readings.
-        held: [T] True = held out.
+        prepared: the table, cleaned and scaled, with its held-out rows.
         screened: the screen's answer; its candidates are the network's links.
         config: all settings.
         progress: told of every epoch.
         on_record: called with every health record.
     """
-    max_lag = config.data.lags
+    scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
     fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held, held))
@@ -93,10 +92,23 @@ def refine(
         regimes=len(scaled.regime_names),
         generator=generator(config.seed, "network"),
     ).to(pick_device(config.device))
-    done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record)
+    facts = known(prepared, screened)
+    done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped)
+
+
+def known(prepared: Prepared, screened: Screened) -> dict[str, float]:
+    """What table and screen say, for `data` of the health record: pairs, sensors, share of the observed readings."""
+    seen = prepared.scaled.values[prepared.scaled.mask]
+    report = prepared.report
+    return {
+        "screened": float(screened.evidence.chosen.any(axis=0).sum()),
+        "clipped_share": float(np.mean(np.abs(seen) > FLOAT32_SAFE)) if seen.size else 0.0,
+        "left_out": float(len(report.quarantined)),
+        "aliases": float(len(report.aliases)),
+    }
 
 
 def choose(screened: Screened) -> BoolArray:

@@ -46,7 +46,28 @@ def screened() -> Fit:
 @cache
 def refined(*settings: str) -> Refined:
     done = screened()
-    return refine(done.prepared.scaled, done.prepared.held, done.screened, CONFIG.override(settings), progress=silent, on_record=None)
+    return refine(done.prepared, done.screened, CONFIG.override(settings), progress=silent, on_record=None)
+
+
+def test_every_record_says_what_the_screen_and_the_table_are():
+    done = screened()
+    for record in refined("train.epochs=1").records:
+        assert record.data["screened"] == done.screened.evidence.chosen.any(axis=0).sum() > 0
+        assert record.data["screened"] < record.data["candidates"]
+        assert [record.data[name] for name in ("aliases", "left_out", "clipped_share")] == [0, 0, 0]
+
+
+def test_near_copies_dead_sensors_and_readings_out_of_all_reason_are_told():
+    x = screened().prepared.scaled.values.copy()
+    x = np.column_stack([x, x[:, 0], np.full(len(x), 3.0)])
+    x[::50, 1] = 1e17 * np.random.default_rng(0).standard_normal(len(x[::50]))
+    told = (
+        fit_series(Series.of(x), CONFIG.override(["select.refine=on", "train.epochs=1", "data.clean=off", "data.scale=false"]))
+        .records[0]
+        .data
+    )
+    assert [told["aliases"], told["left_out"]] == [1, 1]
+    assert told["clipped_share"] == pytest.approx(0.02 / N, rel=0.5)
 
 
 def test_every_chosen_link_is_a_candidate_and_some_runners_up_are():
@@ -115,8 +136,7 @@ def test_same_seed_same_network_other_seed_other_network():
 def test_every_epoch_is_reported_as_it_ends():
     done, told = screened(), []
     run = refine(
-        done.prepared.scaled,
-        done.prepared.held,
+        done.prepared,
         done.screened,
         CONFIG.override(["train.epochs=2"]),
         progress=silent,

@@ -86,3 +86,14 @@ def test_jaccard(a, b, expected):
 
 def test_stderr_of_one_value_is_zero():
     assert mean_and_stderr(np.array([2.0])) == (2.0, 0.0)
+
+
+def test_what_opened_or_closed_since_the_last_evaluation_is_unsettled():
+    stop = Stopping(patience=3)
+    links = np.array([True, True, False, False])
+    stop.update(1, np.ones(2), links)
+    assert stop.unsettled is None
+    stop.update(2, np.ones(2), ~links)
+    assert stop.unsettled == 4
+    stop.update(3, np.ones(2), np.array([False, True, True, True]))
+    assert stop.unsettled == 1

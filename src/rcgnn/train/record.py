@@ -15,6 +15,7 @@ from rcgnn.model.structure import Structure
 from rcgnn.numerics import group_norm, spectral_radius
 from rcgnn.train.held_out import HeldOut
 from rcgnn.train.step import EpochLog
+from rcgnn.train.stopping import Stopping
 
 OPEN = 1e-2
 """Size (sd of the target per sd of the source) from which a pair counts as a link; below it is the optimiser's breathing."""
@@ -35,13 +36,13 @@ def typical(threshold: torch.Tensor) -> float:
     return float(positive.median()) if positive.numel() else 0.0
 
 
-def graph_health(structure: Structure, threshold: float | None, overlap: float | None) -> GraphHealth:
+def graph_health(structure: Structure, threshold: float | None, settled: Stopping | None) -> GraphHealth:
     """The graph as the network sees it.
 
     Args:
         structure: the network's graph.
         threshold: typical lambda of the proximal step.
-        overlap: Jaccard with the evaluation before.
+        settled: what this epoch's evaluation says beside the one before; None where there was none.
     """
     weights = structure.weights().detach()
     norms = group_norm(weights, dim=-3).amax(0).cpu().numpy()
@@ -51,10 +52,11 @@ def graph_health(structure: Structure, threshold: float | None, overlap: float |
     return GraphHealth(
         edges=int(links.sum()),
         density=float(links.sum() / max(1, sensors * (sensors - 1))),
-        jaccard=overlap,
+        jaccard=None if settled is None else settled.overlap,
         threshold=threshold,
         strength_quantiles=strength,
         spectral_radius=companion_radius(weights),
+        undecided=None if settled is None else settled.unsettled,
     )
 
 

@@ -61,6 +61,7 @@ class Stopping:
         self.best_epoch: int | None = None
         self.quiet = 0
         self.overlap: float | None = None
+        self.unsettled: int | None = None
         self._reference: FloatArray | None = None
         self._links: BoolArray | None = None
 
@@ -73,6 +74,7 @@ class Stopping:
             links: present links, any shape, the same at every call.
         """
         self.overlap = None if self._links is None else jaccard(self._links, links)
+        self.unsettled = None if self._links is None else int((self._links != links).sum())
         self._links = links.copy()
         if float(blocks.mean()) < self.best_loss:
             self.best_loss, self.best_epoch = float(blocks.mean()), epoch

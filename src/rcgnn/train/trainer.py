@@ -7,9 +7,10 @@ epochs is `diagnosis`, and what is done about it `train.remedies`. Nothing here 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -94,6 +95,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     names: Sequence[str],
     progress: Progress = silent,
     on_record: Callable[[HealthRecord], None] | None = None,
+    facts: Mapping[str, float] = MappingProxyType({}),
 ) -> TrainResult:
     """Train the network on `train`, judge it on the held-out blocks of `valid`.
 
@@ -108,6 +110,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         names: N sensor names.
         progress: told about every epoch.
         on_record: given every health record as soon as it is complete.
+        facts: what is known of table and screen; beside the trainer's own under `data` of every record.
 
     Returns:
         Always an answer: a run that cannot be saved says so in `failed` and leaves the last good weights.
@@ -138,7 +141,8 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         last = epoch == config.train.epochs or training.stopped is not None
         held_out = hold_out(training, judge, epoch) if epoch % config.train.eval_every == 0 or last else None
         record = make_record(training, judge, held_out, epoch, names)
-        record = record.model_copy(update=_timing(record, time.perf_counter() - began))
+        known = {"data": {**record.data, **facts}}
+        record = record.model_copy(update=known | _timing(record, time.perf_counter() - began))
         record = record.model_copy(update={"diagnoses": _findings(training, records, record)})
         records.append(record)
         if on_record is not None:
@@ -243,7 +247,7 @@ def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoc
         grad=grad_health(log, controls.guard.certificate),
         update_ratio=update_ratios(log, list(training.stepper.groups)),
         guard=controls.guard.take_counts(),
-        graph=graph_health(structure, threshold, None if held_out is None else judge.stopping.overlap),
+        graph=graph_health(structure, threshold, None if held_out is None else judge.stopping),
         data={
             "observed_share": training.data.observed_share,
             "hidden_share": HIDDEN_SHARE,
