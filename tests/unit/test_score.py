@@ -53,15 +53,15 @@ def evidence_of(x: np.ndarray, penalty: float = 8.0, *, instantaneous: bool = Tr
 @given(st.integers(0, 2**32 - 1))
 def test_removal_and_addition_are_the_likelihood_ratios_of_least_squares(seed):
     x = table(seed)
-    model = grow(start(features_of(x), 1), 1, np.arange(8) >= 4, rows=float(ROWS), penalty=0.5, most=10)
+    model = grow(start(features_of(x), 1), np.arange(8) >= 4, rows=float(ROWS), penalty=0.5, most=10)
     used, chosen = [*model.forced.tolist(), *model.chosen.tolist()], model.chosen.tolist()
     for picked in [chosen[:1], chosen[:2]] if len(chosen) > 1 else [chosen] if chosen else []:
         without = [u for u in used if u not in picked]
         expected = ROWS * np.log(residual(x, 1, without) / residual(x, 1, used))
-        assert removal(model, np.array(picked), 1, ROWS) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        assert removal(model, np.array(picked), ROWS) == pytest.approx(expected, rel=1e-3, abs=1e-3)
     extra = [f for f in range(8) if f not in used and f != 1][:2]
     expected = ROWS * np.log(residual(x, 1, used) / residual(x, 1, [*used, *extra]))
-    stat, freedom = addition(model, np.array(extra), 1, ROWS)
+    stat, freedom = addition(model, np.array(extra), ROWS)
     assert stat == pytest.approx(expected, rel=1e-3, abs=1e-3)
     assert freedom == len(extra)
 
@@ -69,9 +69,9 @@ def test_removal_and_addition_are_the_likelihood_ratios_of_least_squares(seed):
 def test_adding_what_is_already_known_adds_nothing():
     x = table(0)
     x[:, 3] = x[:, 0]
-    model = grow(start(features_of(x), 1), 1, np.arange(8) == 4, rows=float(ROWS), penalty=1.0, most=5)
+    model = grow(start(features_of(x), 1), np.arange(8) == 4, rows=float(ROWS), penalty=1.0, most=5)
     assert model.chosen.tolist() == [4]
-    assert addition(model, np.array([7]), 1, ROWS) == (0.0, 1)
+    assert addition(model, np.array([7]), ROWS) == (0.0, 1)
 
 
 def test_a_linked_pair_has_its_removal_and_an_unlinked_one_its_best_addition():

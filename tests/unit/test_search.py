@@ -1,4 +1,4 @@
-"""Stepwise regression by sweeping: the same numbers as least squares, and only features that earn their penalty."""
+"""Stepwise regression: the same numbers as least squares, and only features that earn their penalty."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.screen.features import RIDGE, Features, from_moment
-from rcgnn.screen.search import ENTER, Local, freedom, grow, own_past, start, sweep, unsweep
+from rcgnn.screen.partial import Partial
+from rcgnn.screen.search import ENTER, Local, freedom, grow, own_past, start
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -40,33 +41,51 @@ def unexplained(features: Features, target: int, used: np.ndarray) -> float:
     return float(features.gram[target, target] - cross @ np.linalg.solve(block, cross))
 
 
-@given(seeds, st.integers(0, 5))
-def test_unsweep_takes_sweep_back(seed, pivot):
-    matrix = covariance(seed)
-    np.testing.assert_allclose(unsweep(sweep(matrix, pivot), pivot), matrix, rtol=1e-6, atol=1e-9)
-
-
 @given(seeds, st.permutations([0, 2, 3]))
-def test_sweeping_a_set_gives_coefficients_residuals_and_information_in_any_order(seed, order):
+def test_adding_a_set_gives_coefficients_residuals_and_information_in_any_order(seed, order):
     matrix = covariance(seed)
-    swept = matrix
-    for pivot in order:
-        swept = sweep(swept, pivot)
-    inside, outside = [0, 2, 3], [1, 4, 5]
+    given = Partial.of(matrix, 4)
+    for feature in order:
+        given = given.adding(feature)
+    inside, outside = np.array([0, 2, 3]), np.array([1, 4, 5])
     inverse = np.linalg.inv(matrix[np.ix_(inside, inside)])
     cross = matrix[np.ix_(inside, outside)]
-    np.testing.assert_allclose(swept[np.ix_(inside, outside)], inverse @ cross, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(
-        swept[np.ix_(outside, outside)], matrix[np.ix_(outside, outside)] - cross.T @ inverse @ cross, rtol=1e-6, atol=1e-8
-    )
-    np.testing.assert_allclose(swept[np.ix_(inside, inside)], -inverse, rtol=1e-6, atol=1e-8)
+    left = matrix[np.ix_(outside, outside)] - cross.T @ inverse @ cross
+    close = {"rtol": 1e-6, "atol": 1e-8}
+    np.testing.assert_allclose(given.coefficients[given.places(inside)], inverse @ matrix[inside, 4], **close)
+    np.testing.assert_allclose(given.information(inside), inverse, **close)
+    np.testing.assert_allclose(given.block(outside), left, **close)
+    np.testing.assert_allclose(given.power[outside], np.diag(left), **close)
+    np.testing.assert_allclose(given.cross[outside], left[:, 1], **close)
+    np.testing.assert_allclose([given.power[inside], given.cross[inside]], 0.0, atol=1e-9)
+    assert given.unexplained == pytest.approx(left[1, 1], rel=1e-6)
 
 
-def test_sweep_leaves_its_input_alone():
+@given(seeds, st.permutations([0, 2, 3, 5]), st.integers(0, 3))
+def test_what_is_taken_out_was_never_in(seed, order, out):
+    matrix = covariance(seed)
+    rest = [feature for feature in order if feature != order[out]]
+    all_in, never = Partial.of(matrix, 1), Partial.of(matrix, 1, np.array(rest))
+    for feature in order:
+        all_in = all_in.adding(feature)
+    less = all_in.without(order[out])
+    assert less.inside.tolist() == never.inside.tolist() == rest
+    for name in ("factor", "power", "cross", "coefficients"):
+        np.testing.assert_allclose(getattr(less, name), getattr(never, name), rtol=1e-6, atol=1e-8)
+    one_by_one = Partial.of(matrix, 1)
+    for feature in rest:
+        one_by_one = one_by_one.adding(feature)
+    np.testing.assert_allclose(one_by_one.factor, never.factor, rtol=1e-6, atol=1e-8)
+
+
+def test_moments_given_something_leave_those_given_nothing_alone():
     matrix = covariance(0)
     before = matrix.copy()
-    unsweep(sweep(matrix, 1), 1)
+    first = Partial.of(matrix, 0)
+    first.adding(1).adding(2).without(1)
     np.testing.assert_array_equal(matrix, before)
+    np.testing.assert_array_equal(first.power, np.diag(before))
+    assert first.coefficients.size == first.information(np.zeros(0, int)).size == 0
 
 
 def test_the_start_knows_the_own_past_and_nothing_else():
@@ -89,7 +108,7 @@ def test_grow_ends_where_every_feature_earns_its_penalty_and_no_other_would(seed
     now, past = data(seed)
     features = features_of(now, past)
     allowed, rows = features.lag > 0, 300.0
-    grown = grow(start(features, 0), 0, allowed, rows=rows, penalty=penalty, most=10)
+    grown = grow(start(features, 0), allowed, rows=rows, penalty=penalty, most=10)
     used = np.concatenate([grown.forced, grown.chosen])
     assert grown.unexplained == pytest.approx(unexplained(features, 0, used), rel=1e-8)
     assert grown.cost == pytest.approx(penalty * len(grown.chosen))
@@ -111,19 +130,19 @@ def known(rows: int = 400, seed: int = 0) -> Features:
 
 
 def test_true_causes_enter_and_others_do_not():
-    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
+    grown = grow(start(known(), 0), np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
     assert sorted(grown.chosen) == [5, 6]
 
 
 def test_forbidden_features_never_enter_whatever_they_would_explain():
     allowed = np.arange(8) >= 4
     allowed[5] = False
-    grown = grow(start(known(), 0), 0, allowed, rows=400.0, penalty=10.0, most=10)
+    grown = grow(start(known(), 0), allowed, rows=400.0, penalty=10.0, most=10)
     assert grown.chosen.tolist() == [6]
 
 
 def test_the_target_itself_never_enters():
-    grown = grow(start(known(), 0), 0, np.ones(8, bool), rows=400.0, penalty=0.1, most=10)
+    grown = grow(start(known(), 0), np.ones(8, bool), rows=400.0, penalty=0.1, most=10)
     assert 0 not in grown.chosen
 
 
@@ -134,15 +153,15 @@ def test_a_proxy_leaves_once_the_true_causes_are_in():
     now[:, 0] = past[:, 1] + past[:, 2] + 0.3 * now[:, 0]
     features = features_of(now, past)
     base, allowed = start(features, 0), np.arange(8) >= 4
-    first = grow(base, 0, allowed, rows=500.0, penalty=10.0, most=1)
+    first = grow(base, allowed, rows=500.0, penalty=10.0, most=1)
     assert first.chosen.tolist() == [7]
-    grown = grow(base, 0, allowed, rows=500.0, penalty=10.0, most=10)
+    grown = grow(base, allowed, rows=500.0, penalty=10.0, most=10)
     assert sorted(grown.chosen) == [5, 6]
     assert grown.unexplained == pytest.approx(unexplained(features, 0, np.array([4, 5, 6])))
 
 
 def test_a_high_penalty_keeps_everything_out():
-    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=1e6, most=10)
+    grown = grow(start(known(), 0), np.arange(8) >= 4, rows=400.0, penalty=1e6, most=10)
     assert not grown.chosen.size
     assert grown.cost == 0.0
 
@@ -150,27 +169,27 @@ def test_a_high_penalty_keeps_everything_out():
 def test_the_penalty_of_each_feature_is_its_own():
     penalty = np.full(8, 10.0)
     penalty[5] = 1e6
-    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=penalty, most=10)
+    grown = grow(start(known(), 0), np.arange(8) >= 4, rows=400.0, penalty=penalty, most=10)
     assert grown.chosen.tolist() == [6]
     assert grown.cost == 10.0
 
 
 def test_no_more_features_than_asked():
-    grown = grow(start(known(), 0), 0, np.arange(8) >= 4, rows=400.0, penalty=0.0, most=1)
+    grown = grow(start(known(), 0), np.arange(8) >= 4, rows=400.0, penalty=0.0, most=1)
     assert grown.chosen.tolist() == [5]
 
 
 def test_growing_goes_on_from_a_model_and_leaves_it_alone():
     features = known()
-    first = grow(start(features, 0), 0, np.arange(8) == 6, rows=400.0, penalty=10.0, most=10)
-    before = first.swept.copy()
-    grown = grow(first, 0, np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
+    first = grow(start(features, 0), np.arange(8) == 6, rows=400.0, penalty=10.0, most=10)
+    before = first.given.power.copy()
+    grown = grow(first, np.arange(8) >= 4, rows=400.0, penalty=10.0, most=10)
     assert (first.chosen.tolist(), grown.chosen.tolist()) == ([6], [6, 5])
-    np.testing.assert_array_equal(first.swept, before)
+    np.testing.assert_array_equal(first.given.power, before)
 
 
 def test_value_is_the_penalised_likelihood():
-    local = Local(np.zeros(0, int), np.zeros(0, int), 0.25, 7.0, np.eye(2))
+    local = Local(np.zeros(0, int), np.zeros(0, int), 7.0, Partial.of(0.25 * np.eye(2), 0))
     assert local.value(100.0) == pytest.approx(-100 * np.log(0.25) - 7.0)
 
 
@@ -179,7 +198,7 @@ def test_copies_of_a_feature_do_not_both_enter():
     now, past = rng.standard_normal((300, 3)), rng.standard_normal((300, 3))
     past[:, 2] = past[:, 1]
     now[:, 0] = past[:, 1] + 0.1 * now[:, 0]
-    grown = grow(start(features_of(now, past), 0), 0, np.arange(6) >= 3, rows=300.0, penalty=5.0, most=10)
+    grown = grow(start(features_of(now, past), 0), np.arange(6) >= 3, rows=300.0, penalty=5.0, most=10)
     assert len(grown.chosen) == 1
-    assert np.isfinite(grown.swept).all()
+    assert np.isfinite(grown.given.factor).all()
     assert RIDGE < 1e-5  # what keeps a copy apart from itself

@@ -86,7 +86,7 @@ def test_residuals_are_those_of_least_squares():
     tables = build(x[None], [slice(0, 300)], max_lag=1, basis="linear")
     keep = rng.random(len(tables.time)) < 0.8
     own = moments(tables, keep)
-    local = grow(start(own, 0), 0, own.lag > 0, rows=float(keep.sum()), penalty=8.0, most=5)
+    local = grow(start(own, 0), own.lag > 0, rows=float(keep.sum()), penalty=8.0, most=5)
     found = residual(tables, keep, Offer(), own, local, 0)[0]
     columns = np.concatenate([local.forced, local.chosen])
     design = np.column_stack([np.ones(keep.sum()), tables.draws[0][keep][:, columns]])

@@ -18,17 +18,16 @@ from functools import cache
 import numpy as np
 
 from rcgnn.screen.features import HIDDEN, Features
+from rcgnn.screen.partial import Partial
 from rcgnn.screen.score import Evidence, judge, log_chi2_tail, log_evidence, rescaled
-from rcgnn.screen.search import Local, freedom, grow, start, sweep, unsweep
+from rcgnn.screen.search import COLLINEAR, TINY, Local, freedom, grow, start, taking
 from rcgnn.series import FloatArray, IntArray
 
 DENSE_WEIGHT = 0.3
 WITHOUT_PRODUCTS = 0.5
 """Factor on the weight where the sparse model holds products, which the dense one has not."""
-COLLINEAR = 1e-5
 ROWS_PER_FEATURE = 3
 """Fewer rows for each feature than this, and the dense model keeps the linear features alone; still fewer, and there is none."""
-TINY = 1e-10
 
 
 def blend_dense(score: FloatArray, dense: FloatArray, locals_: Sequence[Local], features: list[Features]) -> FloatArray:
@@ -66,37 +65,24 @@ def dense_choice(
     given = [_columns(own, float(n)) for own, n in zip(features, rows, strict=True)]
     if not all(columns.size for columns in given):
         return None
-    full = [_swept(own.gram, columns) for own, columns in zip(features, given, strict=True)]
+    full = [taking(Partial.of(own.gram, int(own.value[j])), given[j])[1] for j, own in enumerate(features)]
 
     @cache
     def model(i: int, j: int) -> Local:
-        own, y, (matrix, inside) = features[j], int(features[j].value[j]), full[j]
-        mine = own.of(i)
-        for pivot in inside[mine[inside]]:
-            matrix = unsweep(matrix, int(pivot))
-        base = Local(np.zeros(0, np.int64), inside[~mine[inside]], float(max(matrix[y, y], TINY)), 0.0, matrix)
-        return grow(base, y, mine & (own.lag > 0), rows=float(rows[j]), penalty=penalties[j], most=int(mine.sum()))
+        own, mine = features[j], features[j].of(i)
+        others = full[j][~mine[full[j]]]
+        base = Local(np.zeros(0, np.int64), others, 0.0, Partial.of(own.gram, int(own.value[j]), others))
+        return grow(base, mine & (own.lag > 0), rows=float(rows[j]), penalty=penalties[j], most=int(mine.sum()))
 
     found = judge(features, rows, penalties, max_lag, model)
     return found, tuple(_together(own, j, [model(i, j).chosen for i in range(len(rows)) if i != j]) for j, own in enumerate(features))
 
 
-def _swept(matrix: FloatArray, columns: IntArray) -> tuple[FloatArray, IntArray]:
-    """The matrix swept on the columns that are not collinear, and those columns."""
-    inside = []
-    for pivot in columns:
-        if matrix[pivot, pivot] > COLLINEAR:
-            matrix = sweep(matrix, int(pivot))
-            inside.append(int(pivot))
-    return matrix, np.array(inside, np.int64)
-
-
 def _together(own: Features, target: int, chosen: list[IntArray]) -> Local:
     """One model of the target with everything that was chosen for it."""
     base = start(own, target)
-    matrix, inside = _swept(base.swept, np.unique(np.concatenate(chosen)))
-    y = own.value[target]
-    return Local(inside, base.forced, float(max(matrix[y, y], TINY)), 0.0, matrix)
+    given, inside = taking(base.given, np.unique(np.concatenate(chosen)))
+    return Local(inside, base.forced, 0.0, given)
 
 
 def dense_evidence(features: list[Features], rows: FloatArray) -> FloatArray:

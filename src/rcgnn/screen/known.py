@@ -70,10 +70,9 @@ def pick(own: Sequence[Features], rows: FloatArray, prior: Prior | None, penalti
 
 def _worth(features: Features, target: int, rows: float, penalty: FloatArray) -> FloatArray:
     """[P] what each feature says beside the best lagged model: the loss without it where it is in, else the gain with it."""
-    y = int(features.value[target])
-    model = grow(start(features, target), y, features.lag > 0, rows=rows, penalty=penalty, most=len(features.value))
-    worth = gains(model.swept, y, model.freedom(rows))
-    worth[model.chosen] = removal_gain(model.swept, model.chosen, y, model.freedom(rows))
+    model = grow(start(features, target), features.lag > 0, rows=rows, penalty=penalty, most=len(features.value))
+    worth = gains(model.given, model.freedom(rows))
+    worth[model.chosen] = removal_gain(model.given, model.chosen, model.freedom(rows))
     return worth
 
 

@@ -67,7 +67,6 @@ class Scores:
             allowed = (features.lag > 0) | np.isin(features.owner, list(parents)).all(axis=1)
             self.cache[key] = grow(
                 self.bases[target],
-                int(features.value[target]),
                 allowed,
                 rows=float(self.rows[target]),
                 penalty=self.penalty(target),
@@ -145,8 +144,7 @@ def _suspects(scores: Scores, parents: list[frozenset[int]]) -> list[tuple[int, 
     found = set()
     for j, of_j in enumerate(parents):
         features, local = scores.features[j], scores.local(j, of_j)
-        y = int(features.value[j])
-        surplus = gains(local.swept, y, float(scores.rows[j])) - scores.penalty(j)
+        surplus = gains(local.given, float(scores.rows[j])) - scores.penalty(j)
         for f in np.flatnonzero((features.lag == 0) & (surplus > 0)):
             i = int(features.owner[f, 0])
             if i != j and i not in of_j:

@@ -145,11 +145,11 @@ def _gains(sample: Sample, tried: Sequence[int], config: ScreenConfig) -> FloatA
 
 def _gains_of(features: Features, target: int, tried: Sequence[int], config: ScreenConfig) -> FloatArray:
     """[C] what each candidate gains for one sensor."""
-    n, y = float(features.rows), int(features.value[target])
+    n = float(features.rows)
     own = start(features, target)
     found = []
     for k in tried:
         allowed = (features.lag > 0) & (features.lag <= k)
         price = extended_bic(n, features.sensors * (k + 1), config.gamma)
-        found.append(grow(own, y, allowed, rows=n, penalty=price, most=config.max_features).value(n) - own.value(n))
+        found.append(grow(own, allowed, rows=n, penalty=price, most=config.max_features).value(n) - own.value(n))
     return np.array(found)

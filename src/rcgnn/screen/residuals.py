@@ -34,7 +34,7 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
         return np.zeros((len(tables.draws), 0))
     rows = np.stack(rows_of(tables, keep, replace(offer, columns=columns[order])))
     scale = np.maximum(np.sqrt(rows.var(axis=1).mean(axis=0)), TINY)
-    weight = np.where(used == y, -1.0, local.swept[used, y])[order]
+    weight = np.append(local.given.coefficients, -1.0)[order]
     return np.asarray((rows.mean(axis=1, keepdims=True) - rows) / scale @ weight)
 
 

@@ -92,24 +92,24 @@ def judge(
 def _judge_pair(found: Evidence, pair: tuple[int, int], own: Features, local: Local, rows: float, cost: FloatArray) -> None:
     """Fill in one pair, in place."""
     i, j = pair
-    y, n = int(own.value[j]), local.freedom(rows)
+    n = local.freedom(rows)
     mine = own.of(i)
     index = np.flatnonzero(mine)
     single = np.full(len(cost), -np.inf)
-    single[index] = gains(local.swept, y, n, index) - cost[index]
+    single[index] = gains(local.given, n, index) - cost[index]
     lagged = mine & (own.lag > 0)
     picked = local.chosen[mine[local.chosen]]
     if picked.size:
-        found.stat[pair], found.freedom[pair] = removal(local, picked, y, n), picked.size
+        found.stat[pair], found.freedom[pair] = removal(local, picked, n), picked.size
         found.surplus[pair] = found.stat[pair] - cost[picked].sum()
     else:
-        found.stat[pair], found.freedom[pair] = addition(local, np.flatnonzero(lagged & _plain(own)), y, n)
+        found.stat[pair], found.freedom[pair] = addition(local, np.flatnonzero(lagged & _plain(own)), n)
         found.surplus[pair] = single[lagged].max()
     for k in range(len(found.profile)):
         at = picked[own.lag[picked] == k]
         found.chosen[k, i, j] = at.size > 0
         best = single[mine & (own.lag == k)].max(initial=-np.inf)
-        found.profile[k, i, j] = removal(local, at, y, n) - cost[at].sum() if at.size else best
+        found.profile[k, i, j] = removal(local, at, n) - cost[at].sum() if at.size else best
 
 
 def _plain(features: Features) -> BoolArray:
@@ -121,23 +121,25 @@ def _plain(features: Features) -> BoolArray:
     return found
 
 
-def removal(local: Local, picked: IntArray, y: int, rows: float) -> float:
+def removal(local: Local, picked: IntArray, rows: float) -> float:
     """Stat of taking chosen features out together."""
-    b = local.swept[picked, y]
-    information = -local.swept[np.ix_(picked, picked)]
-    return float(rows * np.log1p(max(b @ np.linalg.solve(information, b), 0.0) / local.unexplained))
+    b = local.given.coefficients[local.given.places(picked)]
+    information = local.given.information(picked)
+    lost = max(float(np.dot(b, np.linalg.solve(information, b))), 0.0)
+    return float(rows * np.log1p(lost / local.unexplained))
 
 
-def addition(local: Local, extra: IntArray, y: int, rows: float) -> tuple[float, int]:
+def addition(local: Local, extra: IntArray, rows: float) -> tuple[float, int]:
     """(stat, degrees of freedom) of adding features together."""
-    block = local.swept[np.ix_(extra, extra)]
+    block = local.given.block(extra)
     usable = np.diag(block) > 1e-4
     extra, block = extra[usable], block[np.ix_(usable, usable)]
     if extra.size == 0:
         return 0.0, 1
-    c = local.swept[extra, y]
-    r2 = c @ np.linalg.solve(block + 1e-9 * np.eye(len(block)), c) / local.unexplained
-    return float(-rows * np.log1p(-min(max(r2, 0.0), 1 - 1e-9))), int(extra.size)
+    c = local.given.cross[extra]
+    explained = float(np.dot(c, np.linalg.solve(block + 1e-9 * np.eye(len(block)), c)))
+    r2 = min(max(explained / local.unexplained, 0.0), 1 - 1e-9)
+    return float(-rows * np.log1p(-r2)), int(extra.size)
 
 
 def log_evidence(score: FloatArray) -> FloatArray:

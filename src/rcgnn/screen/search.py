@@ -1,8 +1,7 @@
-"""Stepwise regression of one sensor on everybody's features, by sweeping the moment matrix.
+"""Stepwise regression of one sensor on everybody's features, by their moments given the features that are in.
 
-SWEEP (Goodnight 1979; Beaton 1964): after sweeping the set S, entry (f, y) of a column f outside S holds the partial
-covariance given S, entry (f, y) inside S the regression coefficient, and -(f, f) inside S the inverse covariance.
-Adding or dropping one feature is one rank-one update.
+Adding or dropping one feature changes `Partial`, which costs (features inside) x (features at hand); the sensor's own past and
+hidden drivers are in from the start, free.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import dger
 
 from rcgnn.screen.features import HIDDEN, Features
+from rcgnn.screen.partial import Partial
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ENTER = 1.02
 """A feature enters when its gain exceeds this many penalties; it leaves below one: no cycling."""
 TINY = 1e-10
+COLLINEAR = 1e-5
+"""A feature with less variance than this beside those inside is what they are."""
 ROWS_PER_FEATURE = 5
 """A model of n rows chooses at most n over this many features."""
 
@@ -29,16 +30,19 @@ class Local:
     Attributes:
         chosen: [q] penalised features, in the order they entered; required ones first, which cost nothing.
         forced: [f] the sensor's own past and hidden drivers, free.
-        unexplained: share of the sensor's variance left.
         cost: sum of the penalties of the chosen features.
-        swept: the moment matrix swept over forced and chosen features.
+        given: moments given forced and chosen features, in this order.
     """
 
     chosen: IntArray
     forced: IntArray
-    unexplained: float
     cost: float
-    swept: FloatArray
+    given: Partial
+
+    @property
+    def unexplained(self) -> float:
+        """Share of the sensor's variance left."""
+        return max(self.given.unexplained, TINY)
 
     def freedom(self, rows: float) -> float:
         """`freedom` of this model."""
@@ -64,39 +68,6 @@ def extended_bic(rows: float, competing: int, gamma: float) -> float:
     return float(np.log(max(rows, 2.0)) + 2.0 * gamma * np.log(competing))
 
 
-def sweep(matrix: FloatArray, pivot: int) -> FloatArray:
-    """The matrix swept on one pivot.
-
-    Example:
-        >>> sweep(np.array([[2.0, 1.0], [1.0, 3.0]]), 0)
-        array([[-0.5,  0.5],
-               [ 0.5,  2.5]])
-    """
-    d = matrix[pivot, pivot]
-    column = matrix[:, pivot] / d
-    swept = _rank_one(matrix, -1.0, column, matrix[pivot])
-    swept[:, pivot] = column
-    swept[pivot] = column
-    swept[pivot, pivot] = -1.0 / d
-    return swept
-
-
-def unsweep(matrix: FloatArray, pivot: int) -> FloatArray:
-    """Inverse of `sweep`."""
-    d = matrix[pivot, pivot]
-    column = -matrix[:, pivot] / d
-    back = _rank_one(matrix, 1.0, column, matrix[pivot])
-    back[:, pivot] = column
-    back[pivot] = column
-    back[pivot, pivot] = -1.0 / d
-    return back
-
-
-def _rank_one(matrix: FloatArray, factor: float, left: FloatArray, right: FloatArray) -> FloatArray:
-    """A + factor left right' in a new array, by one BLAS update: most of the search's time is spent here."""
-    return np.asarray(dger(factor, right, left, a=matrix.copy(order="C").T, overwrite_a=1)).T
-
-
 def own_past(features: Features, target: int) -> IntArray:
     """Indices of the features made of the target's own past alone."""
     return np.flatnonzero((features.owner == target).all(axis=1) & (features.lag > 0))
@@ -109,88 +80,87 @@ def free(features: Features, target: int) -> IntArray:
 
 def start(features: Features, target: int) -> Local:
     """The model that knows only the sensor's own past, hidden drivers where there are any, and what prior knowledge requires."""
-    matrix = features.gram
-    forced = []
-    for pivot in free(features, target):
-        if matrix[pivot, pivot] > 1e-5:
-            matrix = sweep(matrix, pivot)
-            forced.append(pivot)
-    chosen = []
-    for pivot in features.required:
-        if matrix[pivot, pivot] > 1e-5:
-            matrix = sweep(matrix, pivot)
-            chosen.append(pivot)
-    y = features.value[target]
-    return Local(np.array(chosen, np.int64), np.array(forced, np.int64), float(max(matrix[y, y], TINY)), 0.0, matrix)
+    given = Partial.of(features.gram, int(features.value[target]))
+    given, forced = taking(given, free(features, target))
+    given, chosen = taking(given, features.required)
+    return Local(chosen, forced, 0.0, given)
 
 
-def grow(base: Local, target: int, allowed: BoolArray, *, rows: float, penalty: FloatArray | float, most: int) -> Local:
+def taking(given: Partial, features: IntArray) -> tuple[Partial, IntArray]:
+    """The moments given these features as well, and those that went in: none is collinear with the others."""
+    inside = []
+    for feature in features.tolist():
+        if given.power[feature] > COLLINEAR:
+            given = given.adding(feature)
+            inside.append(feature)
+    return given, np.array(inside, np.int64)
+
+
+def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | float, most: int) -> Local:
     """Forward stepwise with drops, from any model of the same sensor.
 
     A feature's gain is -n ln(1 - r^2) with r its partial correlation with the target; it must exceed its penalty.
 
     Args:
         base: the model to start from.
-        target: index of the target's own feature.
         allowed: [P] features that may enter.
         rows: n, the number of rows that count for this sensor.
         penalty: of each feature.
         most: largest number of chosen features.
     """
-    matrix, chosen = base.swept, list(base.chosen)
+    given, chosen = base.given, list(base.chosen)
     most = min(most, int(rows) // ROWS_PER_FEATURE)
     cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
     open_ = allowed.copy()
     open_[base.forced] = False
-    open_[target] = False
+    open_[given.y] = False
     for _ in range(3 * most):
         open_[chosen] = False
-        worth = gains(matrix, target, freedom(rows, len(base.forced) + len(chosen)))
+        worth = gains(given, freedom(rows, len(base.forced) + len(chosen)))
         surplus = np.where(open_, worth - ENTER * cost, -np.inf)
         best = int(np.argmax(surplus))
         if surplus[best] <= 0 or len(chosen) >= most:
             break
-        matrix = sweep(matrix, best)
+        given = given.adding(best)
         chosen.append(best)
-        matrix, chosen, dropped = _drop(matrix, chosen, target, freedom(rows, len(base.forced) + len(chosen)), cost)
+        given, chosen, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost)
         if best in dropped:
             break
         open_[dropped] = allowed[dropped]
-    left = float(max(matrix[target, target], TINY))
-    return Local(np.array(chosen, np.int64), base.forced, left, float(cost[chosen].sum()), matrix)
+    return Local(np.array(chosen, np.int64), base.forced, float(cost[chosen].sum()), given)
 
 
-def gains(matrix: FloatArray, target: int, rows: float, only: IntArray | None = None) -> FloatArray:
+def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArray:
     """[P] likelihood-ratio statistic -n ln(1 - r^2) of adding each feature alone; 0 for what is already in or collinear.
 
     Args:
-        matrix: the swept moments.
-        target: index of the target's own feature.
+        given: moments given what is in.
         rows: n, the rows that count.
         only: these features; None: all.
     """
-    power, cross = np.diag(matrix), matrix[:, target]
+    power, cross = given.power, given.cross
     if only is not None:
         power, cross = power[only], cross[only]
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(power > 1e-5, cross**2 / (power * max(matrix[target, target], TINY)), 0.0)
+        r2 = np.where(power > COLLINEAR, cross**2 / (power * max(given.unexplained, TINY)), 0.0)
     return -rows * np.log1p(-np.clip(r2, 0.0, 1.0 - 1e-9))
 
 
-def removal_gain(matrix: FloatArray, picked: IntArray, target: int, rows: float) -> FloatArray:
+def removal_gain(given: Partial, picked: IntArray, rows: float) -> FloatArray:
     """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in."""
-    return np.asarray(rows * np.log1p(matrix[picked, target] ** 2 / (-matrix[picked, picked] * max(matrix[target, target], TINY))))
+    b, information = given.coefficients[given.places(picked)], np.diag(given.information(picked))
+    return np.asarray(rows * np.log1p(b**2 / (information * max(given.unexplained, TINY))))
 
 
-def _drop(matrix: FloatArray, chosen: list[int], target: int, rows: float, cost: FloatArray) -> tuple[FloatArray, list[int], list[int]]:
+def _drop(given: Partial, chosen: list[int], rows: float, cost: FloatArray) -> tuple[Partial, list[int], list[int]]:
     """Remove chosen features while the weakest is worth less than its penalty."""
     dropped: list[int] = []
     while chosen:
         index = np.array(chosen)
-        loss = removal_gain(matrix, index, target, rows)
+        loss = removal_gain(given, index, rows)
         weakest = int(np.argmin(loss - cost[index]))
         if loss[weakest] >= cost[index[weakest]]:
             break
-        matrix = unsweep(matrix, chosen[weakest])
+        given = given.without(chosen[weakest])
         dropped.append(chosen.pop(weakest))
-    return matrix, chosen, dropped
+    return given, chosen, dropped

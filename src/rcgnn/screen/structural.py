@@ -21,7 +21,7 @@ from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
-from rcgnn.screen.search import Local, extended_bic, grow, start
+from rcgnn.screen.search import COLLINEAR, Local, extended_bic, grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.series import BoolArray, FloatArray
 
@@ -143,7 +143,7 @@ def _offered(
         features = hide(moments(tables, mine, offer), target, known_to(config))
     rows = float(max(features.rows, 2))
     price = _penalty(features, rows, config.gamma)
-    model = grow(start(features, target), int(features.value[target]), features.lag > 0, rows=rows, penalty=price, most=config.max_features)
+    model = grow(start(features, target), features.lag > 0, rows=rows, penalty=price, most=config.max_features)
     worth = -rows * float(np.log(model.unexplained)) - _shared_price(tables, rows, config.gamma) * len(model.chosen)
     return _Offered(basis, offer, features, model, worth - float(np.log(rows)) * len(model.forced))
 
@@ -284,11 +284,10 @@ def _penalty(features: Features, rows: float, gamma: float, competing: int | Non
 def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:
     """Pairs of the target's most promising sources, the target itself among them."""
     model = start(base, target)
-    y = int(base.value[target])
     lagged = base.lag > 0
-    grown = grow(model, y, lagged, rows=float(max(base.rows, 2)), penalty=penalty, most=MOST_SOURCES)
-    power = np.maximum(np.diag(model.swept), 1e-12)
-    r2 = np.where(lagged & (power > 1e-5), model.swept[:, y] ** 2 / (power * model.unexplained), 0.0)
+    grown = grow(model, lagged, rows=float(max(base.rows, 2)), penalty=penalty, most=MOST_SOURCES)
+    power = np.maximum(model.given.power, 1e-12)
+    r2 = np.where(lagged & (power > COLLINEAR), model.given.cross**2 / (power * model.unexplained), 0.0)
     strength = np.array([r2[base.of(i)].max() for i in range(base.sensors)])
     strength[target] = np.inf
     strength[base.owner[grown.chosen].ravel()] += 10.0
@@ -325,6 +324,6 @@ def sparse_support(moment: FloatArray, observed: FloatArray, prior: Prior | None
         features = hide(everything, j, prior)
         base = start(features, j)
         cost = _penalty(features, observed[j], 2.0)
-        grown = grow(base, j, features.lag > 0, rows=float(max(observed[j], 2.0)), penalty=cost, most=MOST_SOURCES * lags)
+        grown = grow(base, features.lag > 0, rows=float(max(observed[j], 2.0)), penalty=cost, most=MOST_SOURCES * lags)
         keep[j, np.concatenate([grown.chosen, base.forced]) - sensors] = True
     return keep

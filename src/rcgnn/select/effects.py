@@ -24,7 +24,7 @@ def strengths(screened: Screened) -> FloatArray:
     strength = np.zeros((max_lag + 1, sensors, sensors))
     for j, (features, local) in enumerate(zip(screened.features, screened.ordered.locals, strict=True)):
         used = np.concatenate([local.forced, local.chosen])
-        b = local.swept[used, features.value[j]]
+        b = local.given.coefficients
         for k in range(max_lag + 1):
             for i in np.setdiff1d(features.owner[used[features.lag[used] == k]], [HIDDEN]):
                 mine = (features.lag[used] == k) & (features.owner[used] == i).any(axis=1)

@@ -11,7 +11,8 @@ from rcgnn.graph import LINK, NONE, Key
 from rcgnn.health import Finding
 from rcgnn.prior import Prior
 from rcgnn.screen.features import Features
-from rcgnn.screen.search import Local, extended_bic, gains, sweep
+from rcgnn.screen.partial import Partial
+from rcgnn.screen.search import Local, extended_bic, gains
 from rcgnn.screen.structural import Screened
 from rcgnn.series import FloatArray, IntArray
 
@@ -115,14 +116,12 @@ def _strong(screened: Screened, verdict: NDArray[np.int8]) -> list[tuple[int, in
 
 def _unseen(features: Features, local: Local, target: int, screened: Screened) -> FloatArray:
     """[P] evidence that each hidden feature of one other sensor would add to the final model; -inf elsewhere."""
-    matrix = features.whole
-    if matrix is None or screened.prior is None:
+    if features.whole is None or screened.prior is None:
         return np.full(len(features.lag), -np.inf)
-    for pivot in [*local.forced, *local.chosen]:
-        matrix = sweep(matrix, int(pivot))
+    given = Partial.of(features.whole, local.given.y, local.given.inside)
     rows = float(features.rows)
     price = extended_bic(rows, len(features.lag), screened.gamma)
-    worth = gains(matrix, int(features.value[target]), local.freedom(rows)) - price
+    worth = gains(given, local.freedom(rows)) - price
     alone = features.owner[:, 0] == features.owner[:, 1]
     may = screened.prior.features(features.lag, features.owner, target)
     return np.where(alone & ~may, worth, -np.inf)

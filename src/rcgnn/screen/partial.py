@@ -1,0 +1,100 @@
+"""`Partial`: second moments given some features, without ever forming the whole matrix of them.
+
+With S the features inside, gram[S, S] = R'R (R upper triangular, features in the order they entered) and W = R'^-1 gram[S, :],
+
+    cov(a, b | S) = gram[a, b] - W[:, a]' W[:, b]
+
+so a stepwise search needs W alone: q rows of P numbers instead of P x P. One more feature is one more row (q P operations);
+one less is a rebuild from where it stood. Source: orthogonal least squares (Chen, Billings & Luo 1989, section 3), in Cholesky form
+(Golub & Van Loan 2013, section 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+
+from rcgnn.series import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """Moments of all features and one target, given the features inside.
+
+    Attributes:
+        gram: [P, P] moments given nothing; shared, never changed.
+        y: index of the target's own feature.
+        inside: [q] features given, in the order they entered.
+        factor: [q, P] W.
+        power: [P] variance of every feature given those inside; about 0 for what is inside or collinear with it.
+        cross: [P] covariance of every feature with the target given those inside.
+
+    Example:
+        >>> given = Partial.of(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]), 2).adding(0)
+        >>> given.power.tolist(), given.cross.tolist()
+        ([0.0, 0.75, 1.0], [0.0, 0.5, 1.0])
+    """
+
+    gram: FloatArray
+    y: int
+    inside: IntArray
+    factor: FloatArray
+    power: FloatArray
+    cross: FloatArray
+
+    @classmethod
+    def of(cls, gram: FloatArray, y: int, inside: IntArray | None = None) -> Partial:
+        """Given nothing, or given features of which none is collinear with the others."""
+        inside = np.zeros(0, np.int64) if inside is None else np.asarray(inside, np.int64)
+        if not inside.size:
+            return cls(gram, y, inside, np.zeros((0, len(gram))), np.diag(gram).copy(), gram[:, y].copy())
+        root = cholesky(gram[np.ix_(inside, inside)])
+        factor = solve_triangular(root, gram[inside], trans="T", check_finite=False)
+        return cls(gram, y, inside, factor, np.diag(gram) - np.square(factor).sum(axis=0), gram[:, y] - factor[:, y] @ factor)
+
+    def adding(self, feature: int) -> Partial:
+        """Given one feature more, whose `power` must be above 0."""
+        row = self.gram[feature] - self.factor[:, feature] @ self.factor
+        row = row / np.sqrt(row[feature])
+        inside, factor = np.append(self.inside, feature), np.concatenate([self.factor, row[None]])
+        return Partial(self.gram, self.y, inside, factor, self.power - row**2, self.cross - row[self.y] * row)
+
+    def without(self, feature: int) -> Partial:
+        """Given one feature less."""
+        return Partial.of(self.gram, self.y, self.inside[self.inside != feature])
+
+    @property
+    def unexplained(self) -> float:
+        """Variance of the target given the features inside."""
+        return float(self.power[self.y])
+
+    @cached_property
+    def coefficients(self) -> FloatArray:
+        """[q] least-squares coefficients of the target on the features inside."""
+        return np.asarray(self._root_inverse @ self.factor[:, self.y])
+
+    def information(self, features: IntArray) -> FloatArray:
+        """[m, m] block of the inverse moments of the features inside, for m of them."""
+        rows = self._root_inverse[self.places(features)]
+        return np.asarray(rows @ rows.T)
+
+    def block(self, features: IntArray) -> FloatArray:
+        """[m, m] covariance, given those inside, of features outside."""
+        part = self.factor[:, features]
+        return np.asarray(self.gram[np.ix_(features, features)] - part.T @ part)
+
+    def places(self, features: IntArray) -> IntArray:
+        """[m] where features stand in `inside`."""
+        order = np.argsort(self.inside, kind="stable")
+        return np.asarray(order[np.searchsorted(self.inside, features, sorter=order)])
+
+    @cached_property
+    def _root_inverse(self) -> FloatArray:
+        """[q, q] R^-1."""
+        q = len(self.inside)
+        if not q:
+            return np.zeros((0, 0))
+        return np.asarray(solve_triangular(self.factor[:, self.inside], np.eye(q), check_finite=False))
