@@ -32,6 +32,7 @@ from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.rerun import Repeated, until_links
+from rcgnn.screen import width
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import by_chance
 from rcgnn.screen.opinions import Opinions, opinions
@@ -155,6 +156,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         signal, keep = _signal(prepared, config, progress)
     material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
     findings = told(findings, report, prepared.scaled.names, signal.selection, material.unit, material.offset)
+    findings += width.about(config.screen.basis, len(prepared.active), config.data.lags)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     with clock.stage("screen", progress):
         screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
@@ -173,21 +175,8 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         graph = contrasted(described(graph, mechanism), mechanism, modes)
     findings += [*again, *_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle)
-    return Fit(
-        graph,
-        findings,
-        records,
-        facts,
-        refined.state if refined else {},
-        prepared.scaler.to_dict(),
-        report,
-        prepared,
-        signal,
-        screened,
-        refined,
-        mechanism,
-        decision,
-    )
+    state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
+    return Fit(graph, findings, records, facts, state, scaler, report, prepared, signal, screened, refined, mechanism, decision)
 
 
 def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
@@ -245,7 +234,7 @@ def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config
 
 def _bases(prepared: Prepared, config: Config) -> list[str]:
     """What each sensor is offered; where evidence may choose, a count gets straight lines: its root has no curve to be found."""
-    basis = config.screen.basis
+    basis = width.fitting(config.screen.basis, len(prepared.active), config.data.lags)
     return ["linear" if counted and basis == "auto" else basis for counted in prepared.counted]
 
 

@@ -23,13 +23,12 @@ from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
 from rcgnn.screen.search import COLLINEAR, Local, extended_bic, grow, start
 from rcgnn.screen.shape import Shapes
+from rcgnn.screen.width import MOST_SOURCES
 from rcgnn.series import BoolArray, FloatArray
 
 DRIVER_DRAWS = 4
 LINEAR_MUST_WIN_BY = 1 / 30
 """In BIC a row: a curve that is not offered loses its link, one offered in vain costs little, and the less the more rows there are."""
-MOST_SOURCES = 12
-"""Products are formed among this many best sources of a sensor."""
 
 
 @dataclass(frozen=True, eq=False)
