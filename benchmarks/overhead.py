@@ -57,9 +57,10 @@ SILENCED = (
     (Guard, "level", None),
     (Guard, "keep", None),
     (Stepper, "_observe", None),
+    (Stepper, "_read", None),
     (Stepper, "_flat", None),
-    (Stepper, "_ratios", []),
-    (step, "out_of_box", None),
+    (Stepper, "_refused", None),
+    (step, "bad_term", None),
     (trainer, "certify", None),
     (trainer, "_findings", []),
 )

@@ -42,7 +42,7 @@ class Feed:
         logs = (values.abs() + NOTHING).log().masked_fill(~mask, 0.0)
         pair = mask[:, 1:] & mask[:, :-1]
         moved = pair & (values[:, 1:] != values[:, :-1])
-        return cls(*(part.double().sum((0, 1)) for part in (mask, logs, pair, moved)))
+        return cls(*(part.sum((0, 1), dtype=torch.float64) for part in (mask, logs, pair, moved)))
 
     def plus(self, other: Feed) -> Feed:
         """Both together."""

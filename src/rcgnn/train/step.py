@@ -1,7 +1,7 @@
 """One guarded step, top to bottom:
 
-readable? -> forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> parameters finite and in their box?
--> moved by less than their own size? -> prox.
+readable? -> forward -> loss finite? -> backward -> norms finite? -> spike? -> clip -> step -> prox -> parameters finite and in their
+box? -> moved by less than their own size?
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rcgnn.model.output import ModelOutput, NetworkInput
 from rcgnn.train.balance import DATA, Balancer
 from rcgnn.train.certificate import forecast_bound
 from rcgnn.train.feed import Feed
-from rcgnn.train.guard import Action, Guard, first_bad, out_of_box
+from rcgnn.train.guard import PARAMETER_BOX, Action, Guard, first_bad, out_of_box
 from rcgnn.train.proximal import proximal_step
 from rcgnn.train.schedule import Schedule
 
@@ -108,6 +108,8 @@ class Stepper:
         moving = {id(p) for p in self.parameters}
         self.named = [(name, p) for name, p in network.named_parameters() if id(p) in moving]
         self.sizes = [sum(p.numel() for p in members) for members in self.groups.values()]
+        self.floors = [WEIGHT_FLOOR * math.sqrt(size) for size in self.sizes]
+        self.group_of = torch.repeat_interleave(torch.tensor(self.sizes, dtype=torch.long)).to(network.structure.base.device)
         self.optimizer = AdamW(self.parameters, lr=config.lr, betas=BETAS, weight_decay=config.weight_decay)
         self.closed = torch.zeros_like(network.structure.base) if closed else None
         self.log = EpochLog()
@@ -147,12 +149,9 @@ class Stepper:
             self.log.clipped += 1
         before = self._flat()
         self._step(gradient)
-        if (refused := self._refused(before)) is not None:
-            return refused
         if self.closed is None and self.balancer.proximal:
             proximal_step(self.network.structure, self.optimizer, self.balancer.threshold.to(gradient.device))
-        self.log.ratios.append(self._ratios(before))
-        return action
+        return self._refused(before) or action
 
     def take_log(self) -> EpochLog:
         """What happened since the last call."""
@@ -190,36 +189,34 @@ class Stepper:
         self.log.feed = feed if self.log.feed is None else self.log.feed.plus(feed)
 
     def _refused(self, before: Tensor) -> Action | None:
-        """What to do after a step that left the box or was larger than the weights; None where it may stand."""
-        if (where := out_of_box(self.named)) is not None:
+        """What to do after a step that left the box or was larger than the weights; None where it may stand.
+
+        No weight is larger than the norm of all, so the box is looked at only where that norm leaves it.
+        """
+        moved, weights = self._norms(before, self._flat())
+        step, size = math.hypot(*moved), math.hypot(*weights)
+        if not step + size <= PARAMETER_BOX and (where := out_of_box(self.named)) is not None:
             self._note(f"parameter.{where}")
             return self.guard.left_the_box()
-        if self._size(self._flat() - before) <= LARGEST_MOVE * max(self._size(before), WEIGHT_FLOOR):
+        self.log.ratios.append([norm / max(weight, floor) for norm, weight, floor in zip(moved, weights, self.floors, strict=True)])
+        if step <= LARGEST_MOVE * max(size, math.hypot(*self.floors)):
             return None
-        self.log.ratios.append(self._ratios(before))
         self._put_back(before)
         return self.guard.overshot()
 
     def _flat(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self.parameters])
 
-    @staticmethod
-    def _size(flat: Tensor) -> float:
-        """Root mean square."""
-        return float(flat.double().square().mean().sqrt())
+    def _norms(self, before: Tensor, after: Tensor) -> tuple[list[float], list[float]]:
+        """By group: norm of the step, and of the weights before it."""
+        squares = torch.stack([after - before, before]).double().square_()
+        moved, weights = squares.new_zeros(2, len(self.sizes)).index_add_(1, self.group_of, squares).sqrt().tolist()
+        return moved, weights
 
     @torch.no_grad()
     def _put_back(self, flat: Tensor) -> None:
         for parameter, part in zip(self.parameters, torch.split(flat, [p.numel() for p in self.parameters]), strict=True):
             parameter.copy_(part.view_as(parameter))
-
-    def _ratios(self, before: Tensor) -> list[float]:
-        moved = torch.split(self._flat() - before, self.sizes)
-        floors = [WEIGHT_FLOOR * math.sqrt(size) for size in self.sizes]
-        norms = torch.stack(
-            [torch.stack([step.norm(), weight.norm()]) for step, weight in zip(moved, torch.split(before, self.sizes), strict=True)]
-        )
-        return [step / max(weight, floor) for (step, weight), floor in zip(norms.tolist(), floors, strict=True)]
 
     def _nonfinite(self, where: str) -> Action:
         self._note(where)
