@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from rcgnn.config import Config, Section, check_name
 from rcgnn.data.frames import to_series
+from rcgnn.data.resample import regular
 from rcgnn.errors import ConfigError, InputError, TruthRefusedError
 from rcgnn.graph import REGIME_COLUMNS, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
@@ -20,7 +21,7 @@ from rcgnn.mechanism.forecast import Forecast, forecast
 from rcgnn.mechanism.intervention import Intervention, intervene
 from rcgnn.numerics import rng
 from rcgnn.pipeline import Fit, OnRecord, fit_series
-from rcgnn.series import FloatArray
+from rcgnn.series import FloatArray, Series
 
 __all__ = ["RCGNN", "Fit", "OnRecord", "fit_series"]
 
@@ -112,8 +113,8 @@ class RCGNN(BaseEstimator):
         """Learn the graph of a table.
 
         Args:
-            X: a pandas or polars frame, an array [T, N], a `Series`, or a list of these: several recordings of one system.
-                NaN is a missing reading.
+            X: a pandas or polars frame, an xarray or DuckDB table, an array [T, N], a `Series`, the path of a file or folder, or a list
+                of tables: several recordings of one system. NaN is a missing reading.
             y: always None; a true graph has no place here.
             progress: told of every stage and step.
             on_record: called with every health record.
@@ -170,7 +171,8 @@ class RCGNN(BaseEstimator):
             interval: also the middle 95 % of the errors on the table of the fit.
 
         Returns:
-            One row a row of X, one column a sensor that took part; NaN in the first K rows of a segment, which have no past.
+            One row a row of X (a bin, where `data.resample` is set), one column a sensor that took part; NaN in the first K rows of a
+            segment, which have no past.
             With `interval` one row a forecast: row, sensor, observed, predicted, low, high.
 
         Raises:
@@ -218,12 +220,17 @@ class RCGNN(BaseEstimator):
             >>> model.intervene({"x0": 2.0}, horizon=3).difference.shape
             (3, 4)
         """
-        rest = None if start is None else to_series(start)
-        return intervene(self._equations(), hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
+        mechanism = self._equations()
+        rest = None if start is None else self._even(start)
+        return intervene(mechanism, hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
 
     def _forecast(self, X: Any) -> Forecast:
         mechanism = self._equations()
-        return forecast(mechanism, to_series(X), set_aside=mechanism.clean)
+        return forecast(mechanism, self._even(X), set_aside=mechanism.clean)
+
+    def _even(self, X: Any) -> Series:
+        """A table in the steps of the fit."""
+        return regular(to_series(X), self.config_.data.resample)[0]
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "graph_"):
