@@ -14,6 +14,8 @@ from rcgnn.config import Config, Section, check_name
 from rcgnn.data.frames import to_series
 from rcgnn.data.resample import regular
 from rcgnn.errors import ConfigError, InputError, TruthRefusedError
+from rcgnn.figures import draw
+from rcgnn.figures.sheets import graph_sheet, health_sheet, link_sheet
 from rcgnn.graph import REGIME_COLUMNS, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.mechanism.equations import Mechanism
@@ -223,6 +225,39 @@ class RCGNN(BaseEstimator):
         mechanism = self._equations()
         rest = None if start is None else self._even(start)
         return intervene(mechanism, hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
+
+    def plot_graph(self, *, backend: str = "plotly") -> Any:
+        """The graph: causes on the left, effects on the right, lags on the arrows.
+
+        Args:
+            backend: `plotly`, or `matplotlib` for papers: its `savefig` writes SVG and PDF with text as text.
+
+        Raises:
+            NotFittedError: before `fit`.
+            InputError: no such backend, or it is not installed.
+        """
+        self._check_fitted()
+        return draw(graph_sheet(self.graph_), backend)
+
+    def plot_health(self, *, backend: str = "plotly") -> Any:
+        """Loss, gradient norm and clipped steps over the epochs; says why where no network was trained. Otherwise as `plot_graph`."""
+        self._check_fitted()
+        return draw(health_sheet(self.health_, str(self.summary_.get("network", ""))), backend)
+
+    def plot_link(self, cause: str, effect: str, *, backend: str = "plotly") -> Any:
+        """One pair: evidence and strength (95 % interval) by lag, and the cleaned readings of both. Otherwise as `plot_graph`.
+
+        Args:
+            cause: a sensor.
+            effect: another one.
+            backend: as for `plot_graph`.
+
+        Raises:
+            InputError: an unknown sensor.
+        """
+        self._check_fitted()
+        prepared = self.fit_.prepared
+        return draw(link_sheet(self.graph_, cause, effect, prepared.cleaned.series if prepared else None), backend)
 
     def _forecast(self, X: Any) -> Forecast:
         mechanism = self._equations()

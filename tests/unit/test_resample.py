@@ -59,6 +59,11 @@ def test_a_bin_never_mixes_recordings_and_takes_the_mode_of_its_first_row():
     assert np.array_equal(found.values[:5], found.values[5:], equal_nan=True)
 
 
+def test_a_recording_that_goes_on_where_the_last_one_ended_gets_a_bin_of_its_own():
+    found = resample(concatenate([table([0, 8]), table([9, 10])]), 10)
+    assert (found.values[:, 0].tolist(), found.recording.tolist()) == ([0.5, 0.0, 1.0], [0, 1, 1])
+
+
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 30))
 def test_no_reading_is_lost_or_made_up(steps, step):
     time = np.cumsum([0, *steps]).astype(float)
