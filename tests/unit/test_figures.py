@@ -30,7 +30,7 @@ def example(names: tuple[str, ...] = PLAIN) -> CausalGraph:
     for key, size in LINKS.items():
         verdict[key], strength[key] = LINK, size
     verdict[2, 3, 0] = UNDECIDED
-    effects = {(2, 0, 1): Effect(-0.7, -0.3, 1.0, 0.5, 1.5, 0.6)}
+    effects = {(2, 0, 1): Effect(-0.8, -0.3, 1.0, 0.5, 1.5, 0.6)}
     return CausalGraph.of(names, np.abs(strength), verdict, strength=strength, effects=effects, conclusion=f"{names[0]} drives {names[1]}.")
 
 
@@ -99,7 +99,7 @@ def test_causes_stand_left_of_effects_and_no_two_sensors_on_one_place():
 def test_card_lists_the_links_by_strength_and_says_what_is_open():
     found = Tags(example()._repr_html_())
     rows = [tuple(found.cells[n : n + 6]) for n in range(0, len(found.cells), 6)]
-    assert rows[:2] == [("pump", "flow", "1", "+0.750", "", "0.00"), ("pump", "flow", "2", "-0.500", "-0.700 .. -0.300", "0.00")]
+    assert rows[:2] == [("pump", "flow", "1", "+0.750", "", "0.00"), ("pump", "flow", "2", "-0.500", "-0.800 .. -0.300", "0.00")]
     assert [row[0] for row in rows[2:]] == ["level", "flow"]
     assert "1 more entries are undecided." in found.texts
     assert found.tags <= {
@@ -180,7 +180,7 @@ def test_link_shows_evidence_strength_and_traces():
     assert list(score.lines[0].y) == [0, 0.75, 0.5, 0]
     assert list(score.lines[1].x) == [1, 2]
     shown = strength.lines[1]
-    assert (list(shown.x), list(shown.y), list(shown.low), list(shown.high)) == ([1, 2], [0.75, -0.5], [None, -0.7], [None, -0.3])
+    assert (list(shown.x), list(shown.y), list(shown.low), list(shown.high)) == ([1, 2], [0.75, -0.5], [None, -0.8], [None, -0.3])
     trace = dict(zip(cause.lines[0].x, cause.lines[0].y, strict=True))
     assert trace[7.0] is None
     assert trace[24.5] is None
@@ -265,7 +265,7 @@ def test_plotly_error_bars_reach_the_interval():
     pytest.importorskip("plotly", reason="plotly is an extra: pip install 'rcgnn[plots]'")
     trace = next(t for t in draw(sheets()["link"], "plotly").data if t.error_y.array is not None)
     assert np.allclose(np.array(trace.y) + trace.error_y.array, [0.75, -0.3])
-    assert np.allclose(np.array(trace.y) - trace.error_y.arrayminus, [0.75, -0.7])
+    assert np.allclose(np.array(trace.y) - trace.error_y.arrayminus, [0.75, -0.8])
 
 
 def test_unknown_names_and_absent_packages_are_told(monkeypatch):

@@ -68,7 +68,7 @@ def picture(drawn: Sequence[Arc]) -> str:
     parts = [_arrow(arc, centre[arc.cause], centre[arc.effect], 1.0 + 2.0 * abs(arc.strength) / strongest) for arc in drawn]
     parts += [_box(name, middle) for name, middle in centre.items()]
     head = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {head} style="max-width:100%;height:auto">{"".join(parts)}</svg>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {head} style="max-width:none">{"".join(parts)}</svg>'
 
 
 def _box(name: str, middle: Point) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from matplotlib import rc_context
@@ -42,6 +43,12 @@ class Paper(Figure):
             options.setdefault("metadata", UNDATED[ending])
         with rc_context(STYLE):
             super().savefig(fname, **options)
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        text = io.StringIO()
+        self.savefig(text, format="svg")
+        return text.getvalue()
 
 
 def render(sheet: Sheet) -> Paper:
