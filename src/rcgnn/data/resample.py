@@ -41,10 +41,7 @@ def regular(series: Series, step: str | float | None) -> tuple[Series, list[Find
     """
     if step is None:
         return series, uneven(series)
-    if series.time is None:
-        raise TableError(
-            f"{series.source}: data.resample={step} needs a time for every row, and the table has none; name its column (time)."
-        )
+    check(series, step)
     binned = resample(series, seconds(step))
     empty = 1.0 - float(binned.mask.any(axis=1).mean())
     text = (
@@ -55,6 +52,18 @@ def regular(series: Series, step: str | float | None) -> tuple[Series, list[Find
     severity: Severity = "warn" if empty > 0.5 else "info"
     facts = {"rows": series.shape[0], "bins": binned.shape[0], "empty": empty}
     return binned, [finding("resampled", severity, None, text, step=str(step), **facts)]
+
+
+def check(series: Series, step: str | float | None) -> None:
+    """Can the table be put in bins, where that was asked for?
+
+    Raises:
+        TableError: it has no time.
+    """
+    if step is not None and series.time is None:
+        raise TableError(
+            f"{series.source}: data.resample={step} needs a time for every row, and the table has none; name its column (time)."
+        )
 
 
 def uneven(series: Series) -> list[Finding]:
