@@ -44,7 +44,8 @@ test-all: setup
 cov: setup
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-docs: setup
+docs: setup  ## runs the notebooks, then builds the site
+	$(BIN)/python scripts/notebooks.py
 	$(BIN)/mkdocs build --strict
 
 bench: setup bench-accuracy  ## every figure that this project claims; two hours

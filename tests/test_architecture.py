@@ -12,13 +12,13 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "rcgnn"
 
 FLOORS = {
-    "errors": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "markdown": 0,
+    "errors": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "markdown": 0, "drawing": 0,
     "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2, "rerun": 2,
-    "signal": 3, "screen": 3, "model": 3,
+    "signal": 3, "screen": 3, "model": 3, "export": 3,
     "losses": 4, "mechanism": 4, "prepared": 4,
     "train": 5, "select": 5, "origin": 5,
-    "refine": 6, "answer": 6, "baselines": 6, "report": 6,
+    "refine": 6, "answer": 6, "baselines": 6, "report": 6, "figures": 6,
     "pipeline": 7,
     "estimator": 8,
     "sweep": 9, "bench": 9,
@@ -36,6 +36,8 @@ TORCH_FREE = [
     "rcgnn.signal",
     "rcgnn.screen",
     "rcgnn.report",
+    "rcgnn.export",
+    "rcgnn.figures",
     "rcgnn.diagnosis",
     "rcgnn.rundir",
     "rcgnn.mechanism.forecast",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from rcgnn.delay import MaxLag
+from rcgnn.delay import MaxLag, Step
 from rcgnn.errors import ConfigError, did_you_mean
 from rcgnn.recipes import RECIPES
 
@@ -34,6 +34,9 @@ class DataConfig(Section):
     """From table to cleaned, scaled windows."""
 
     max_lag: MaxLag = Field(3, description="K: longest delay looked at, in steps; `auto`: as long as the table shows links, and at least 3")
+    resample: Step = Field(
+        None, description="average readings in bins of this length, such as 10min; empty: rows as they are. A number: unit of the time"
+    )
     clean: Switch = Field(
         "auto", description="mark stuck values, sentinels and spikes as missing, remove drift: `auto` acts on what was found"
     )

@@ -12,7 +12,10 @@ from sklearn.exceptions import NotFittedError
 
 from rcgnn.config import Config, Section, check_name
 from rcgnn.data.frames import to_series
+from rcgnn.data.resample import regular
 from rcgnn.errors import ConfigError, InputError, TruthRefusedError
+from rcgnn.figures import draw
+from rcgnn.figures.sheets import graph_sheet, health_sheet, link_sheet
 from rcgnn.graph import REGIME_COLUMNS, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.mechanism.equations import Mechanism
@@ -20,7 +23,7 @@ from rcgnn.mechanism.forecast import Forecast, forecast
 from rcgnn.mechanism.intervention import Intervention, intervene
 from rcgnn.numerics import rng
 from rcgnn.pipeline import Fit, OnRecord, fit_series
-from rcgnn.series import FloatArray
+from rcgnn.series import FloatArray, Series
 
 __all__ = ["RCGNN", "Fit", "OnRecord", "fit_series"]
 
@@ -112,8 +115,8 @@ class RCGNN(BaseEstimator):
         """Learn the graph of a table.
 
         Args:
-            X: a pandas or polars frame, an array [T, N], a `Series`, or a list of these: several recordings of one system.
-                NaN is a missing reading.
+            X: a pandas or polars frame, an xarray or DuckDB table, an array [T, N], a `Series`, the path of a file or folder, or a list
+                of tables: several recordings of one system. NaN is a missing reading.
             y: always None; a true graph has no place here.
             progress: told of every stage and step.
             on_record: called with every health record.
@@ -170,7 +173,8 @@ class RCGNN(BaseEstimator):
             interval: also the middle 95 % of the errors on the table of the fit.
 
         Returns:
-            One row a row of X, one column a sensor that took part; NaN in the first K rows of a segment, which have no past.
+            One row a row of X (a bin, where `data.resample` is set), one column a sensor that took part; NaN in the first K rows of a
+            segment, which have no past.
             With `interval` one row a forecast: row, sensor, observed, predicted, low, high.
 
         Raises:
@@ -218,12 +222,50 @@ class RCGNN(BaseEstimator):
             >>> model.intervene({"x0": 2.0}, horizon=3).difference.shape
             (3, 4)
         """
-        rest = None if start is None else to_series(start)
-        return intervene(self._equations(), hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
+        mechanism = self._equations()
+        rest = None if start is None else self._even(start)
+        return intervene(mechanism, hold, horizon, start=rest, rng=rng(self.config_.seed, "intervene"))
+
+    def plot_graph(self, *, backend: str = "plotly") -> Any:
+        """The graph: causes on the left, effects on the right, lags on the arrows.
+
+        Args:
+            backend: `plotly`, or `matplotlib` for papers: its `savefig` writes SVG and PDF with text as text.
+
+        Raises:
+            NotFittedError: before `fit`.
+            InputError: no such backend, or it is not installed.
+        """
+        self._check_fitted()
+        return draw(graph_sheet(self.graph_), backend)
+
+    def plot_health(self, *, backend: str = "plotly") -> Any:
+        """Loss, gradient norm and clipped steps over the epochs; says why where no network was trained. Otherwise as `plot_graph`."""
+        self._check_fitted()
+        return draw(health_sheet(self.health_, str(self.summary_.get("network", ""))), backend)
+
+    def plot_link(self, cause: str, effect: str, *, backend: str = "plotly") -> Any:
+        """One pair: evidence and strength (95 % interval) by lag, and the cleaned readings of both. Otherwise as `plot_graph`.
+
+        Args:
+            cause: a sensor.
+            effect: another one.
+            backend: as for `plot_graph`.
+
+        Raises:
+            InputError: an unknown sensor.
+        """
+        self._check_fitted()
+        prepared = self.fit_.prepared
+        return draw(link_sheet(self.graph_, cause, effect, prepared.cleaned.series if prepared else None), backend)
 
     def _forecast(self, X: Any) -> Forecast:
         mechanism = self._equations()
-        return forecast(mechanism, to_series(X), set_aside=mechanism.clean)
+        return forecast(mechanism, self._even(X), set_aside=mechanism.clean)
+
+    def _even(self, X: Any) -> Series:
+        """A table in the steps of the fit."""
+        return regular(to_series(X), self.config_.data.resample)[0]
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "graph_"):

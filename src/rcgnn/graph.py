@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rcgnn.drawing.card import card
 from rcgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -271,6 +272,10 @@ class CausalGraph:
                     row["cause"], row["effect"], key=row["lag"], **{name: row[name] for name in attributes if row[name] is not None}
                 )
         return graph
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the conclusion, a picture, the links by strength."""
+        return card(self.conclusion, self.names, self.rows())
 
     def to_json(self) -> str:
         """The graph as JSON text; `from_json` gives it back exactly."""

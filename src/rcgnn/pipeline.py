@@ -19,6 +19,7 @@ from rcgnn.data.counts import stabilised
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.data.quality import QualityReport, inspect
+from rcgnn.data.resample import regular
 from rcgnn.data.splice import splice
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
@@ -117,12 +118,14 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
 
     Raises:
         ConfigError: the prior knowledge does not fit the sensors, contradicts itself, or meets a recipe of the origin.
+        TableError: `data.resample` is set and the table has no time.
     """
     prior = Prior.given(config, series.names)
+    series, steps = regular(series, config.data.resample)
     with _threads(series.shape[1]):
-        if config.recipe != "auto":
-            return _origin(series, config, progress, on_record)
-        return _auto(series, config, prior, progress, on_record)
+        own = config.recipe == "auto"
+        fit = _auto(series, config, prior, progress, on_record) if own else _origin(series, config, progress, on_record)
+    return replace(fit, findings=[*steps, *fit.findings])
 
 
 def _threads(sensors: int) -> AbstractContextManager[None]:

@@ -262,6 +262,9 @@ def test_every_kind_of_input_finding_is_documented():
         ("rcgnn.evaluate.metrics", "METRICS", "docs/cli.md"),
         ("rcgnn.baselines", "BASELINES", "docs/python.md"),
         ("rcgnn.data.readers", "READERS", "docs/data-format.md"),
+        ("rcgnn.export", "FORMATS", "docs/other-tools.md"),
+        ("rcgnn.export", "FORMATS", "docs/cli.md"),
+        ("rcgnn.figures", "FIGURES", "docs/python.md"),
     ],
 )
 def test_every_row_of_a_table_is_documented(module, table, page):

@@ -63,7 +63,8 @@ def test_every_page_is_in_the_navigation():
 
 @pytest.mark.parametrize("file", nav_files())
 def test_navigation_leads_somewhere(file):
-    assert (DOCS / file).is_file()
+    page = DOCS / file
+    assert page.is_file() or (page.parent.name == "notebooks" and page.with_suffix(".ipynb").is_file())
 
 
 def test_reference_names_what_exists():

@@ -187,3 +187,29 @@ def test_effects_are_the_same_in_every_file(plant):
             assert scores["interval"][key]
             assert scores["in_units_high"][key] == effect.in_units_high
         assert scores["interval"].sum() == len(graph.effects)
+
+
+def test_new_tables_are_binned_as_the_fit_was(rcgnn, tmp_path):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((300, 2))
+    x[1:, 1] += x[:-1, 0]
+    table, late = tmp_path / "late.csv", np.arange(300) * 60 + rng.uniform(0, 59, 300)
+    with table.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["time", "pump", "flow"])
+        out.writerows([moment, *row] for moment, row in zip(late.tolist(), x.tolist(), strict=True))
+    options = ("--max-lag", 2, "--set", "select.refine=off", "--set", "data.resample=2min", "--quiet")
+    assert rcgnn("fit", table, "--out", tmp_path / "run", *options)[0] == 0
+    findings = json.loads((tmp_path / "run" / "findings.json").read_text(encoding="utf-8"))["findings"]
+    assert findings[0]["evidence"]["kind"] == "resampled"
+    assert rcgnn("predict", tmp_path / "run", table, "--out", tmp_path / "forecast.csv")[0] == 0
+    assert len(rows(tmp_path / "forecast.csv")) == 2 * 148
+    assert rcgnn("intervene", tmp_path / "run", "--set", "pump=1", "--start", table)[0] == 0
+
+    untimed = tmp_path / "untimed.csv"
+    untimed.write_text("pump,flow\n" + "".join(f"{a},{b}\n" for a, b in x.tolist()), encoding="utf-8")
+    for command in (("fit", untimed, "--out", tmp_path / "other", *options), ("predict", tmp_path / "run", untimed)):
+        code, _, err = rcgnn(*command)
+        assert code == 2
+        assert "data.resample=2min needs a time" in err
+    assert not (tmp_path / "other").exists()

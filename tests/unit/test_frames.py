@@ -100,7 +100,7 @@ def test_a_series_comes_back_as_it_is_and_nothing_is_changed():
         (np.eye(2) * 1j, "complex"),
         (np.array([["a"]]), "not an array of numbers"),
         (np.full((2, 2), np.nan), "no cell"),
-        ("file.csv", "expected a pandas or polars frame"),
+        ("file.csv", "no such file"),
         (None, "expected a pandas or polars frame"),
         ([[1, 2], [3]], "not an array of numbers"),
         ({"a": [1]}, "expected a pandas or polars frame"),

@@ -17,6 +17,7 @@ import typer
 from rcgnn.cli.bench import bench
 from rcgnn.cli.compare import compare
 from rcgnn.cli.diagnose import diagnose
+from rcgnn.cli.export import export
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
 from rcgnn.cli.predict import predict
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate,
     "score": score,
     "show": show,
+    "export": export,
     "compare": compare,
     "diagnose": diagnose,
     "sweep": sweep,

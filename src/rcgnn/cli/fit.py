@@ -61,10 +61,12 @@ def fit(  # noqa: PLR0913 - one parameter an option
     with progress(quiet=quiet) as report:
         report("read", {})
         from rcgnn.data.readers import read_tables
+        from rcgnn.data.resample import check
         from rcgnn.estimator import fit_series
 
         series = read_tables(tables, time=time, regime=regime, na=tuple(na or ()))
         Prior.given(settings, series.names)
+        check(series, settings.data.resample)
         run = RunDir(out, overwrite=overwrite)
         run.write_config(settings)
         answer = fit_series(series, settings, progress=report, on_record=run.append)

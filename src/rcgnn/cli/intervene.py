@@ -23,6 +23,7 @@ def intervene(
     from rcgnn.cli.console import console, print_table, safe
     from rcgnn.cli.values import pairs_of, save_table
     from rcgnn.data.readers import read_table
+    from rcgnn.data.resample import regular
     from rcgnn.mechanism.equations import Mechanism
     from rcgnn.mechanism.intervention import intervene as simulate
     from rcgnn.numerics import rng
@@ -30,8 +31,9 @@ def intervene(
 
     stored = RunDir.open(run)
     mechanism = Mechanism.from_arrays(stored.equations())
-    rows = None if start is None else read_table(start)
-    found = simulate(mechanism, pairs_of(sets), horizon, start=rows, rng=rng(stored.config().seed, "intervene"))
+    config = stored.config()
+    rows = None if start is None else regular(read_table(start), config.data.resample)[0]
+    found = simulate(mechanism, pairs_of(sets), horizon, start=rows, rng=rng(config.seed, "intervene"))
     to, last = console(), found.frame().query("step == @horizon")
     numbers = ("base", "path", "path_low", "path_high", "difference", "difference_low", "difference_high")
     moved = last[(last["difference"] != 0) | last["sensor"].isin(list(found.held))]

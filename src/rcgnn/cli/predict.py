@@ -24,15 +24,18 @@ def predict(
     from rcgnn.cli.console import console, print_table, safe
     from rcgnn.cli.values import cell, save_table
     from rcgnn.data.readers import read_table
+    from rcgnn.data.resample import regular
     from rcgnn.mechanism.equations import Mechanism
     from rcgnn.mechanism.forecast import forecast
     from rcgnn.rundir import RunDir
 
-    mechanism = Mechanism.from_arrays(RunDir.open(run).equations())
-    done = forecast(mechanism, read_table(table, time=time, regime=regime, na=tuple(na or ())), set_aside=mechanism.clean)
+    stored = RunDir.open(run)
+    mechanism = Mechanism.from_arrays(stored.equations())
+    rows, _ = regular(read_table(table, time=time, regime=regime, na=tuple(na or ())), stored.config().data.resample)
+    done = forecast(mechanism, rows, set_aside=mechanism.clean)
     to = console()
-    rows = ([s.sensor, str(s.rows), *(cell(x) for x in (s.r2, s.persistence, s.inside))] for s in done.scores())
-    print_table(to, ("sensor", "rows", "r2", "last", "inside"), rows)
+    scores = ([s.sensor, str(s.rows), *(cell(x) for x in (s.r2, s.persistence, s.inside))] for s in done.scores())
+    print_table(to, ("sensor", "rows", "r2", "last", "inside"), scores)
     aside = [f"{name} ({int(count)})" for name, count in zip(done.names, done.set_aside, strict=True) if count]
     if aside:
         to.print(f"\nSuspect cells not used: {safe(', '.join(aside))}")

@@ -43,6 +43,7 @@ def sweep(  # noqa: PLR0913 - one parameter an option
 
     from rcgnn.cli.console import console, print_table, safe
     from rcgnn.data.readers import read_tables
+    from rcgnn.data.resample import check
     from rcgnn.errors import TruthRefusedError
     from rcgnn.prior import Prior
     from rcgnn.sweep.conduct import conduct, files
@@ -58,6 +59,7 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     series = read_tables(tables, time=time, regime=regime, na=tuple(na or ()))
     for trial in grid.trials:
         Prior.given(trial.config, series.names)
+        check(series, trial.config.data.resample)
     errors = console(stderr=True)
     command = shlex.join(["rcgnn", *sys.argv[1:]])
     done = conduct(

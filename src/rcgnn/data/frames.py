@@ -1,27 +1,31 @@
-"""Frames and arrays of Python -> `Series`: pandas, polars (anything narwhals knows), NumPy, or a list of recordings."""
+"""Tables of Python -> `Series`: pandas, polars, DuckDB (anything narwhals knows), xarray, NumPy, a path, or a list of recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rcgnn.data.arrays import from_arrays
 from rcgnn.data.columns import Columns, Roles, assemble
+from rcgnn.data.labelled import is_labelled, to_frame
+from rcgnn.data.readers import read_table
 from rcgnn.errors import TableError
 from rcgnn.series import Series, concatenate, default_names
 
-_EXPECTED = "a pandas or polars frame, a NumPy array [rows, sensors], a Series, or a list of those"
+_EXPECTED = "a pandas or polars frame, a NumPy array [rows, sensors], a Series, the path of a table, or a list of those"
 
 
 def to_series(data: Any, *, time: str | None = None, regime: str | None = None, names: Sequence[str] | None = None) -> Series:
     """What a Python user has in hand, as a series.
 
     Args:
-        data: a pandas or polars frame, an array [T, N] (or windows [W, L, N]), a `Series` (returned as it is), or a list of
-            those (several recordings of one system).
+        data: a pandas or polars frame, an Arrow table, a DuckDB relation, an xarray `Dataset` or `DataArray`, an array [T, N] (or
+            windows [W, L, N]), a `Series` (returned as it is), the path of a file or folder, or a list of those (several
+            recordings of one system).
         time: column that holds the time; the DatetimeIndex of a pandas frame is taken without being named.
         regime: column that holds the operating mode.
         names: sensor names of an array; the names of a frame are its own.
@@ -35,6 +39,11 @@ def to_series(data: Any, *, time: str | None = None, regime: str | None = None, 
     """
     if isinstance(data, Series):
         return data
+    if isinstance(data, str | Path):
+        return read_table(data, time=time, regime=regime)
+    if is_labelled(data):
+        frame = to_frame(data, time)
+        return to_series(frame, time=time if time in frame.columns else None, regime=regime)
     roles = Roles(time, regime)
     if isinstance(data, list | tuple) and any(_is_table(part) for part in data):
         parts = [to_series(part, time=time, regime=regime, names=names) for part in data]
@@ -46,7 +55,7 @@ def to_series(data: Any, *, time: str | None = None, regime: str | None = None, 
 
 
 def _is_table(data: Any) -> bool:
-    return isinstance(data, Series | np.ndarray) or _is_frame(data)
+    return isinstance(data, Series | np.ndarray | str | Path) or is_labelled(data) or _is_frame(data)
 
 
 def _is_frame(data: Any) -> bool:
