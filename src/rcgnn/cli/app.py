@@ -20,6 +20,7 @@ from rcgnn.cli.diagnose import diagnose
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
 from rcgnn.cli.predict import predict
+from rcgnn.cli.report import report
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate,
     "score": score,
     "show": show,
+    "report": report,
     "compare": compare,
     "diagnose": diagnose,
     "sweep": sweep,
