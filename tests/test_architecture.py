@@ -36,6 +36,7 @@ TORCH_FREE = [
     "rcgnn.signal",
     "rcgnn.screen",
     "rcgnn.report",
+    "rcgnn.report.page",
     "rcgnn.diagnosis",
     "rcgnn.rundir",
     "rcgnn.mechanism.forecast",

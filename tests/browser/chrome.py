@@ -19,6 +19,8 @@ FLAGS = (
     "--disable-sync",
 )
 
+SEEN = "return [...document.querySelectorAll('.plot')].every(p => p.querySelector('.main-svg'))"
+
 
 @contextmanager
 def chrome() -> Iterator[Any]:
@@ -39,3 +41,9 @@ def chrome() -> Iterator[Any]:
             yield running
         finally:
             running.quit()
+
+
+def draw_all(driver: Any) -> None:
+    """Draw the charts that are out of sight too."""
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert driver.execute_script(SEEN)
