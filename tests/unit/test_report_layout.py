@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcgnn.report.layout import LEAST_ROOM, layout
+from rcgnn.report.layout import LEAST_COLUMNS, LEAST_ROOM, layout
 
 
 def test_causes_stand_left_of_effects():
@@ -48,6 +48,12 @@ def test_the_order_of_the_links_changes_nothing():
     rng = np.random.default_rng(0)
     pairs = [(int(i), int(j)) for i, j in rng.integers(0, 20, (50, 2))]
     assert layout(20, pairs) == layout(20, pairs[::-1])
+
+
+def test_a_long_chain_is_folded_into_few_columns():
+    found = layout(60, [(n, n + 1) for n in range(59)]).sensors
+    assert [x for x, _ in found] == sorted(x for x, _ in found)
+    assert max(x for x, _ in found) == LEAST_COLUMNS - 1
 
 
 def test_columns_have_room_for_so_many():

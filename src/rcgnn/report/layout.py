@@ -18,6 +18,8 @@ SWEEPS = 12
 """Passes in which the items of a column are put beside their causes and effects."""
 LEAST_ROOM = 6
 """A column holds this many sensors, or about the square root of all of them where that is more."""
+LEAST_COLUMNS = 10
+"""There are at most so many columns, or about the square root of all sensors; a longer chain is folded into them."""
 LANE = 0.5
 """Height of a lane; a sensor has 1."""
 MOST_LANES = 200
@@ -64,20 +66,25 @@ def layout(sensors: int, pairs: Iterable[Pair]) -> Layout:
 
 
 def _columns(linked: Sequence[int], links: Sequence[Pair]) -> dict[int, int]:
-    """Column of every linked sensor: right of everything that drives it, as far as the order of `_ordered` and the room allow."""
+    """Column of every linked sensor: right of everything that drives it, as far as the order of `_ordered` and the room allow.
+
+    Where that takes too many columns they are filled evenly in that order; a link may then stay within its column.
+    """
     causes: dict[int, list[int]] = {i: [] for i in linked}
     for i, j in links:
         causes[j].append(i)
     room = max(LEAST_ROOM, round(1.2 * len(linked) ** 0.5))
     at: dict[int, int] = {}
     filled: dict[int, int] = {}
-    for i in _ordered(linked, links):
+    order = _ordered(linked, links)
+    for i in order:
         column = max((at[cause] + 1 for cause in causes[i] if cause in at), default=0)
         while filled.get(column, 0) >= room:
             column += 1
         at[i] = column
         filled[column] = filled.get(column, 0) + 1
-    return at
+    most = max(LEAST_COLUMNS, round(0.9 * len(linked) ** 0.5))
+    return at if len(filled) <= most else {i: rank * most // len(order) for rank, i in enumerate(order)}
 
 
 def _ordered(linked: Sequence[int], links: Sequence[Pair]) -> list[int]:

@@ -3,7 +3,7 @@
 
 (function () {
   const { svg } = Report;
-  const ROW = 54, HIGH = 30, MARGIN = 30, LETTERS = 22;
+  const ROW = 54, HIGH = 30, MARGIN = 30, LETTERS = 22, CROWD = 120;
 
   /* Sizes and places for the sensors of the page; bends by "cause,effect". */
   Report.places = function () {
@@ -53,7 +53,13 @@
     return { x: node.x + (port.side * places.wide) / 2, y: node.y + port.shift, side: port.side };
   }
 
-  /* The path of a link as cubic pieces, and its middle. */
+  /* A point of a cubic curve. */
+  function along(a, c1, c2, b, t) {
+    const s = 1 - t, mix = (w, x, y, z) => s ** 3 * w + 3 * s * s * t * x + 3 * s * t * t * y + t ** 3 * z;
+    return { x: mix(a.x, c1.x, c2.x, b.x), y: mix(a.y, c1.y, c2.y, b.y) };
+  }
+
+  /* The path of a link as cubic pieces, and the points of the middle one. */
   function path(places, key, [out, into]) {
     const from = spot(places, out), to = spot(places, into);
     const tip = { x: to.x + to.side * 9, y: to.y };
@@ -67,10 +73,18 @@
       const c2 = { x: b.x + (n === points.length - 1 ? to.side : -ahead) * reach, y: b.y };
       text += `C${c1.x} ${c1.y} ${c2.x} ${c2.y} ${b.x} ${b.y}`;
       if (n === Math.ceil((points.length - 1) / 2)) {
-        middle = { x: (a.x + 3 * c1.x + 3 * c2.x + b.x) / 8, y: (a.y + 3 * c1.y + 3 * c2.y + b.y) / 8 };
+        middle = (t) => along(a, c1, c2, b, t);
       }
     }
     return { text, middle, to };
+  }
+
+  /* Where a label stands: half way, or beside it where another label stands already. */
+  function free(middle, taken) {
+    const spots = (taken.length > CROWD ? [0.5] : [0.5, 0.36, 0.64, 0.26, 0.74]).map(middle);
+    const chosen = spots.find((at) => !taken.some((other) => Math.abs(other.x - at.x) < 20 && Math.abs(other.y - at.y) < 13)) || spots[0];
+    taken.push(chosen);
+    return chosen;
   }
 
   /* Nodes and links as groups of an <svg>. look(n) -> {strength, label, quiet} of link n; keys are [lag, cause, effect]. */
@@ -92,7 +106,7 @@
     ));
 
     function settle() {
-      const ends = ports(places, keys);
+      const ends = ports(places, keys), taken = [];
       links.forEach(function (link, n) {
         const { text, middle, to } = path(places, keys[n], ends[n]);
         const [near, curve, head, tag] = link.children;
@@ -100,13 +114,14 @@
         curve.setAttribute("d", text);
         const back = to.x + to.side * 11;
         head.setAttribute("d", `M${back} ${to.y - 5.5}L${to.x + to.side} ${to.y}L${back} ${to.y + 5.5}z`);
-        tag.setAttribute("x", middle.x);
-        tag.setAttribute("y", middle.y);
+        const at = free(middle, taken);
+        tag.setAttribute("x", at.x);
+        tag.setAttribute("y", at.y);
       });
       nodes.forEach((node, n) => node.setAttribute("transform", `translate(${places.nodes[n].x} ${places.nodes[n].y})`));
     }
 
     settle();
-    return { links, nodes, settle };
+    return { links, nodes, settle, crowded: links.length > CROWD };
   };
 })();

@@ -79,6 +79,7 @@
     const off = n === null || drawing.nodes[n].classList.contains("chosen");
     drawing.nodes.forEach((node, other) => node.classList.toggle("chosen", !off && other === n));
     drawing.links.forEach((link, at) => link.classList.toggle("dim", !off && !keys[at].slice(1).includes(n)));
+    drawing.links.forEach((link, at) => link.classList.toggle("own", !off && keys[at].slice(1).includes(n)));
   }
 
   function filters(drawing) {
@@ -97,14 +98,20 @@
     apply();
   }
 
+  /* The same box, wide enough that a small graph is not blown up. */
+  function roomy({ x, y, width, height }, window) {
+    const spare = Math.max(0, window / 1.1 - width);
+    return { x: x - spare / 2, y, width: width + spare, height };
+  }
+
   function main() {
     const places = Report.places();
     const drawing = Report.drawing(places, keys, (n) => ({ strength: links[n].strength, label: links[n].lag === 0 ? "now" : String(links[n].lag) }));
-    const canvas = svg("svg", { role: "group", "aria-label": "Graph of sensors and links" }, svg("g", {}, ...drawing.links), svg("g", {}, ...drawing.nodes));
+    const canvas = svg("svg", { class: drawing.crowded ? "crowded" : null, role: "group", "aria-label": "Graph of sensors and links" }, svg("g", {}, ...drawing.links), svg("g", {}, ...drawing.nodes));
     byId("canvas").append(canvas);
-    const box = Report.bounds(places);
+    const tight = Report.bounds(places), box = roomy(tight, byId("canvas").clientWidth);
     canvas.style.aspectRatio = `${box.width} / ${box.height}`;
-    canvas.style.minWidth = `${Math.min(0.7 * box.width, 1000)}px`; // a narrow window scrolls sideways instead of losing the names
+    canvas.style.minWidth = `${Math.min(0.7 * tight.width, 2400)}px`; // a narrow window scrolls sideways instead of losing the names
     const view = Report.panzoom(canvas, box);
     drawing.links.forEach((group, n) => reachable(group, told(links[n]), () => Report.show("link", n)));
     drawing.nodes.forEach(function (group, n) {
@@ -113,7 +120,7 @@
     });
     byId("zoom-in").addEventListener("click", () => view.zoom(1.3));
     byId("zoom-out").addEventListener("click", () => view.zoom(1 / 1.3));
-    byId("zoom-fit").addEventListener("click", () => view.fit(Report.bounds(places)));
+    byId("zoom-fit").addEventListener("click", () => view.fit(roomy(Report.bounds(places), byId("canvas").clientWidth)));
     filters(drawing);
     Report.on("link", (chosen) => drawing.links.forEach((group, n) => group.classList.toggle("chosen", n === chosen)));
   }

@@ -18,7 +18,7 @@
       caption: "Confidence of links, and of candidates that were turned down", height: 260,
       text: `Confidence of ${total(links)} links: ${told.join(", ") || "none"}; ${total(others)} candidates with some confidence are no links.`,
       traces: () => [bars("links", links, "blue"), bars("turned down", others, "faint")],
-      layout: () => ({ barmode: "stack", xaxis: { title: { text: "confidence" }, range: [0, 1], dtick: 0.1 }, yaxis: { title: { text: "number" }, rangemode: "tozero" } }),
+      layout: () => ({ barmode: "stack", xaxis: { title: { text: "confidence" }, range: [0, 1], dtick: 0.1 }, yaxis: { title: { text: "number" }, rangemode: "tozero", dtick: Math.max(1, Math.ceil(Math.max(...links.map((count, n) => count + others[n])) / 6)) } }),
     });
   }
 
@@ -36,7 +36,7 @@
     ];
     byId("open").append(
       make("ul", {}, ...Object.entries(reasons).map(([reason, count]) => make("li", { dir: "auto" }, `${count}: ${reason}`))),
-      make("details", { open: entries <= 12 }, make("summary", {}, "Pair by pair"), Report.table(`${pairs} undecided pairs${entries > shown.length ? `, the first ${shown.length}; edges.csv has all` : ""}`, columns, shown)),
+      make("details", { open: entries <= 12 }, make("summary", {}, "Pair by pair"), Report.table(`${pairs} undecided pair${pairs === 1 ? "" : "s"}${entries > shown.length ? `, the first ${shown.length}; edges.csv has all` : ""}`, columns, shown)),
     );
   }
 

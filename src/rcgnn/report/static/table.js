@@ -66,11 +66,11 @@
       return;
     }
     const name = (end) => (link) => Report.sensor(link.key[end]);
-    const cause = (link, n) => make("button", { type: "button", class: "as-link", click: () => Report.show("link", n) }, Report.called(name(1)(link)));
+    const cause = (link, n) => make("button", { type: "button", class: "as-link", click: () => Report.show("link", n) }, Report.called(name(1)(link), 28));
     const measured = links.some((link) => link.in_units !== null);
     const columns = [
       { head: "Cause", value: name(1), cell: cause },
-      { head: "Effect", value: name(2), cell: (link) => Report.called(name(2)(link)) },
+      { head: "Effect", value: name(2), cell: (link) => Report.called(name(2)(link), 28) },
       { head: "Delay, rows", value: (link) => link.lag, cell: (link) => String(link.lag), number: true },
       { head: "Strength", value: (link) => link.strength, cell: (link) => Report.signed(link.strength), number: true },
       ...(measured ? [

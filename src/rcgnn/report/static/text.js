@@ -3,7 +3,7 @@
 
 (function () {
   const { data, make, put, byId } = Report;
-  const GRAVE = { stop: "stop", act: "something was done or should be", warn: "look at it", info: "worth knowing" };
+  const GRAVE = { stop: "nothing can be said, or the network was given up", act: "something was done or should be", warn: "look at it", info: "worth knowing" };
 
   function head() {
     put("title", Report.called(data.title, 80));
