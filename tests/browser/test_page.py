@@ -17,7 +17,7 @@ from browser.runs import CASES, HOSTILE, LONG
 from rcgnn.rundir import RunDir
 
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
-DRAWN = "return [...document.querySelectorAll('#canvas .link')].filter(g => g.style.display !== 'none').length"
+DRAWN = "return [...document.querySelectorAll('#canvas .link')].filter(g => g.getClientRects().length).length"
 SLIDE = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('input'))"
 COLUMN = "return [...document.querySelectorAll('#link-table tbody tr')].map(r => r.cells[arguments[0]].textContent)"
 
@@ -144,7 +144,7 @@ def test_pointing_tells_delay_strength_interval_and_confidence(visit, pages):
     label = driver.find_element(By.CSS_SELECTOR, "#canvas [data-link='0']").get_attribute("aria-label")
     assert f"strength {graph.strength[key]:+.2f}".replace("-", "\u2212") in label
     assert f"confidence {graph.confidence[key]:.2f}" in label
-    ActionChains(driver).move_to_element(driver.find_element(By.CSS_SELECTOR, "#canvas [data-link='0'] .tag")).perform()
+    ActionChains(driver).move_to_element(driver.find_element(By.CSS_SELECTOR, "#canvas [data-link='0'] .head")).perform()
     assert driver.find_element(By.ID, "tip").text in [g.get_attribute("aria-label") for g in all_of(driver, "#canvas [role='button']")]
 
 

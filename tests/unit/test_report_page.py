@@ -93,7 +93,7 @@ def test_no_request_to_anywhere(text):
 @pytest.mark.parametrize("name", [*SCRIPTS, *STYLES])
 def test_own_files_are_short_and_use_no_dangerous_call(name):
     source = (STATIC / name).read_text(encoding="utf-8")
-    assert source.count("\n") <= 200
+    assert source.count("\n") <= 350
     assert not re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|fetch\(|XMLHttpRequest|https?://(?!www\.w3\.org)",
         source,

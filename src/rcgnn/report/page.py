@@ -29,7 +29,7 @@ SCRIPTS = (
 """In the order in which they run; each adds its part to the one object `Report`."""
 SECTIONS = ("answer", "graph", "links", "data", "training", "findings", "sure", "repeat")
 """Parts of the page, a template each."""
-STYLES = ("style.css", "parts.css", "print.css")
+STYLES = ("style.css", "graph.css", "parts.css", "print.css")
 ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """Characters of the JSON block that could mean something to a browser, as JSON writes them otherwise."""
 

@@ -16,7 +16,8 @@ Report.svg = function (tag, attributes = {}, ...children) {
 Report.fill = function (element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
@@ -33,20 +34,29 @@ Report.put = function (id, ...children) {
 Report.number = function (value, digits = 3) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(digits - 1).replace("-", "−").replace("e−", "e-");
-  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false }).replace("-", "−");
+  if (size !== 0 && (size < 1e-3 || size >= 1e6))
+    return value
+      .toExponential(digits - 1)
+      .replace("-", "−")
+      .replace("e−", "e-");
+  return Number(value.toPrecision(digits))
+    .toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false })
+    .replace("-", "−");
 };
 
 /* A strength with its sign. */
 Report.signed = (value) => (value === null ? "–" : (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2));
 
-Report.interval = (low, high) => (low === null || low === undefined ? "–" : `${Report.signed(low)} to ${Report.signed(high)}`);
+Report.interval = (low, high) =>
+  low === null || low === undefined ? "–" : `${Report.signed(low)} to ${Report.signed(high)}`;
 
 Report.percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
 /* A text cut to so many visible characters. */
 Report.cut = function (text, most) {
-  const parts = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text.slice(0, 20 * most))].map((part) => part.segment);
+  const parts = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text.slice(0, 20 * most))].map(
+    (part) => part.segment,
+  );
   return parts.length > most ? parts.slice(0, most - 1).join("") + "…" : parts.join("");
 };
 

@@ -9,20 +9,40 @@
 
   function axis(more) {
     return {
-      gridcolor: Report.colour("grid"), zerolinecolor: Report.colour("grid"), linecolor: Report.colour("line"),
-      ticks: "outside", ticklen: 4, tickcolor: Report.colour("line"), automargin: true, title: { standoff: 6 }, ...more,
+      gridcolor: Report.colour("grid"),
+      zerolinecolor: Report.colour("grid"),
+      linecolor: Report.colour("line"),
+      ticks: "outside",
+      ticklen: 4,
+      tickcolor: Report.colour("line"),
+      automargin: true,
+      title: { standoff: 6 },
+      ...more,
     };
   }
 
   function layout(spec) {
     const own = spec.layout();
-    const axes = Object.entries(own).filter(([name]) => /^[xy]axis/.test(name)).map(([name, value]) => [name, axis(value)]);
+    const axes = Object.entries(own)
+      .filter(([name]) => /^[xy]axis/.test(name))
+      .map(([name, value]) => [name, axis(value)]);
     return {
-      xaxis: axis({}), yaxis: axis({}), ...own, ...Object.fromEntries(axes), height: spec.height, dragmode: "zoom",
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 14, t: 12, b: 40, ...own.margin },
+      xaxis: axis({}),
+      yaxis: axis({}),
+      ...own,
+      ...Object.fromEntries(axes),
+      height: spec.height,
+      dragmode: "zoom",
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 56, r: 14, t: 12, b: 40, ...own.margin },
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: Report.colour("soft") },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
-      hoverlabel: { bgcolor: Report.colour("card"), bordercolor: Report.colour("line"), font: { color: Report.colour("text") } },
+      hoverlabel: {
+        bgcolor: Report.colour("card"),
+        bordercolor: Report.colour("line"),
+        font: { color: Report.colour("text") },
+      },
     };
   }
 
@@ -34,11 +54,19 @@
     Plotly.react(plot, spec.traces(), layout(spec), QUIET);
   }
 
-  const watch = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => draw(one.target)), { rootMargin: "400px" });
+  const watch = new IntersectionObserver(
+    (seen) => seen.filter((one) => one.isIntersecting).forEach((one) => draw(one.target)),
+    { rootMargin: "400px" },
+  );
 
   /* A chart in `host`. spec: caption, text (what the picture says, for those who do not see it), traces(), layout(), height. */
   Report.chart = function (host, spec) {
-    const plot = Report.make("div", { class: "plot", role: "img", "aria-label": spec.text, style: `height:${spec.height}px` });
+    const plot = Report.make("div", {
+      class: "plot",
+      role: "img",
+      "aria-label": spec.text,
+      style: `height:${spec.height}px`,
+    });
     const figure = Report.make("figure", {}, Report.make("figcaption", {}, ...[spec.caption].flat()), plot);
     host.append(figure);
     waiting.set(plot, spec);
@@ -58,8 +86,14 @@
 
   /* A line in a colour of the style sheet. */
   Report.line = (name, x, y, colour, more = {}) => ({
-    name, x, y, mode: "lines", line: { color: Report.colour(colour), width: 1.6, ...more.line }, connectgaps: false,
-    hovertemplate: "%{y:.4~g}", ...more.trace,
+    name,
+    x,
+    y,
+    mode: "lines",
+    line: { color: Report.colour(colour), width: 1.6, ...more.line },
+    connectgaps: false,
+    hovertemplate: "%{y:.4~g}",
+    ...more.trace,
   });
 
   Report.on("theme", () => [...drawn.keys()].forEach(draw));

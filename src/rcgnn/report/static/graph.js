@@ -16,7 +16,8 @@
 
   function about(n) {
     const sensor = data.graph.sensors[n];
-    const count = (what) => new Set(links.filter((link) => link.key[what] === n).map((link) => link.key[3 - what])).size;
+    const count = (what) =>
+      new Set(links.filter((link) => link.key[what] === n).map((link) => link.key[3 - what])).size;
     return `${sensor.name}: ${sensor.out ? `took no part (${sensor.out})` : `driven by ${count(2)}, drives ${count(1)}`}`;
   }
 
@@ -38,7 +39,9 @@
     const at = (event) => ({ left: event.clientX, top: event.clientY, width: 0 });
     group.addEventListener("pointermove", (event) => tip(text, at(event)));
     group.addEventListener("pointerleave", () => tip(null));
-    group.addEventListener("focus", () => tip(group.matches(":focus-visible") ? text : null, group.getBoundingClientRect()));
+    group.addEventListener("focus", () =>
+      tip(group.matches(":focus-visible") ? text : null, group.getBoundingClientRect()),
+    );
     group.addEventListener("blur", () => tip(null));
     group.addEventListener("click", act);
     group.addEventListener("keydown", function (event) {
@@ -66,7 +69,10 @@
       const to = view.point(event);
       move(to.x - held.x, to.y - held.y);
     });
-    for (const end of ["pointerup", "pointercancel"]) group.addEventListener(end, () => { held = null; });
+    for (const end of ["pointerup", "pointercancel"])
+      group.addEventListener(end, () => {
+        held = null;
+      });
     group.addEventListener("keydown", function (event) {
       const by = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
       if (!by) return;
@@ -78,19 +84,22 @@
   function neighbours(drawing, n) {
     const off = n === null || drawing.nodes[n].classList.contains("chosen");
     drawing.nodes.forEach((node, other) => node.classList.toggle("chosen", !off && other === n));
-    drawing.links.forEach((link, at) => link.classList.toggle("dim", !off && !keys[at].slice(1).includes(n)));
-    drawing.links.forEach((link, at) => link.classList.toggle("own", !off && keys[at].slice(1).includes(n)));
+    keys.forEach(function ([, i, j], at) {
+      drawing.mark(at, "dim", !off && i !== n && j !== n);
+      drawing.mark(at, "own", !off && (i === n || j === n));
+    });
   }
 
   function filters(drawing) {
-    const sure = byId("confidence"), lag = byId("lag");
+    const sure = byId("confidence"),
+      lag = byId("lag");
     lag.max = data.graph.max_lag;
     lag.value = data.graph.max_lag;
     function apply() {
       byId("confidence-shown").textContent = Number(sure.value).toFixed(2);
       byId("lag-shown").textContent = lag.value;
       const kept = links.map((link) => link.confidence >= Number(sure.value) && link.lag <= Number(lag.value));
-      drawing.links.forEach((group, n) => { group.style.display = kept[n] ? "" : "none"; });
+      kept.forEach((shown, n) => drawing.mark(n, "hidden", !shown));
       put("drawn", links.length ? `${kept.filter(Boolean).length} of ${links.length} links drawn` : "No links to draw");
     }
     for (const slider of [sure, lag]) slider.addEventListener("input", apply);
@@ -106,23 +115,37 @@
 
   function main() {
     const places = Report.places();
-    const drawing = Report.drawing(places, keys, (n) => ({ strength: links[n].strength, label: links[n].lag === 0 ? "now" : String(links[n].lag) }));
-    const canvas = svg("svg", { class: drawing.crowded ? "crowded" : null, role: "group", "aria-label": "Graph of sensors and links" }, svg("g", {}, ...drawing.links), svg("g", {}, ...drawing.nodes));
+    const drawing = Report.drawing(places, keys, (n) => ({
+      strength: links[n].strength,
+      label: links[n].lag === 0 ? "now" : String(links[n].lag),
+    }));
+    const canvas = svg(
+      "svg",
+      { class: drawing.crowded ? "crowded" : null, role: "group", "aria-label": "Graph of sensors and links" },
+      ...drawing.layers,
+    );
     byId("canvas").append(canvas);
-    const tight = Report.bounds(places), box = roomy(tight, byId("canvas").clientWidth);
+    const tight = Report.bounds(places),
+      box = roomy(tight, byId("canvas").clientWidth);
     canvas.style.aspectRatio = `${box.width} / ${box.height}`;
     canvas.style.minWidth = `${Math.min(0.7 * tight.width, 2400)}px`; // a narrow window scrolls sideways instead of losing the names
     const view = Report.panzoom(canvas, box);
-    drawing.links.forEach((group, n) => reachable(group, told(links[n]), () => Report.show("link", n)));
+    drawing.links.forEach(function (group, n) {
+      reachable(group, told(links[n]), () => Report.show("link", n));
+      for (const come of ["pointerenter", "focus"]) group.addEventListener(come, () => drawing.mark(n, "at", true));
+      for (const go of ["pointerleave", "blur"]) group.addEventListener(go, () => drawing.mark(n, "at", false));
+    });
     drawing.nodes.forEach(function (group, n) {
       reachable(group, about(n), () => neighbours(drawing, n));
       movable(group, n, places, drawing, view);
     });
     byId("zoom-in").addEventListener("click", () => view.zoom(1.3));
     byId("zoom-out").addEventListener("click", () => view.zoom(1 / 1.3));
-    byId("zoom-fit").addEventListener("click", () => view.fit(roomy(Report.bounds(places), byId("canvas").clientWidth)));
+    byId("zoom-fit").addEventListener("click", () =>
+      view.fit(roomy(Report.bounds(places), byId("canvas").clientWidth)),
+    );
     filters(drawing);
-    Report.on("link", (chosen) => drawing.links.forEach((group, n) => group.classList.toggle("chosen", n === chosen)));
+    Report.on("link", (chosen) => links.forEach((_, n) => drawing.mark(n, "chosen", n === chosen)));
   }
 
   function modes() {
@@ -134,13 +157,19 @@
         return { strength: mode.strength[n], quiet: !differs, label: differs ? Report.signed(mode.strength[n]) : "" };
       });
       const differing = links.map((link, n) => [link, n]).filter(([link]) => link.modes);
-      const text = differing.map(([link, n]) => `${Report.sensor(link.key[1])} to ${Report.sensor(link.key[2])} ${Report.signed(mode.strength[n])}`);
+      const text = differing.map(
+        ([link, n]) =>
+          `${Report.sensor(link.key[1])} to ${Report.sensor(link.key[2])} ${Report.signed(mode.strength[n])}`,
+      );
       const { x, y, width, height } = Report.bounds(places);
       const picture = svg(
-        "svg", { viewBox: `${x} ${y} ${width} ${height}`, role: "img", "aria-label": `Mode ${mode.name}: ${text.join(", ")}` },
-        svg("g", {}, ...drawing.links), svg("g", {}, ...drawing.nodes),
+        "svg",
+        { viewBox: `${x} ${y} ${width} ${height}`, role: "img", "aria-label": `Mode ${mode.name}: ${text.join(", ")}` },
+        ...drawing.layers,
       );
-      byId("mode-panels").append(make("figure", { class: "mode" }, make("figcaption", {}, Report.called(mode.name)), picture));
+      byId("mode-panels").append(
+        make("figure", { class: "mode" }, make("figcaption", {}, Report.called(mode.name)), picture),
+      );
     }
   }
 

@@ -48,18 +48,23 @@ Report.panzoom = function (svg, box) {
     fingers.set(event.pointerId, event);
   }
 
-  svg.addEventListener("wheel", function (event) {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    zoom(Math.exp(-event.deltaY / 300), point(event));
-  }, { passive: false });
+  svg.addEventListener(
+    "wheel",
+    function (event) {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoom(Math.exp(-event.deltaY / 300), point(event));
+    },
+    { passive: false },
+  );
   svg.addEventListener("pointerdown", function (event) {
     if (event.target.closest(".node, .link")) return;
     fingers.set(event.pointerId, event);
     svg.setPointerCapture(event.pointerId);
   });
   svg.addEventListener("pointermove", moved);
-  for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, (event) => fingers.delete(event.pointerId));
+  for (const end of ["pointerup", "pointercancel"])
+    svg.addEventListener(end, (event) => fingers.delete(event.pointerId));
   apply();
   return { zoom, fit, point };
 };

@@ -9,7 +9,13 @@
   /* One line of the missingness map: a column a bin, the fuller the darker. */
   function strip(shares, name) {
     const mean = shares.reduce((a, b) => a + b, 0) / shares.length;
-    const canvas = make("canvas", { width: shares.length, height: 1, class: "strip", role: "img", "aria-label": `${name}: ${mean.toFixed(1)} % of the cells read` });
+    const canvas = make("canvas", {
+      width: shares.length,
+      height: 1,
+      class: "strip",
+      role: "img",
+      "aria-label": `${name}: ${mean.toFixed(1)} % of the cells read`,
+    });
     strips.push(function () {
       const pen = canvas.getContext("2d");
       pen.clearRect(0, 0, shares.length, 1);
@@ -26,14 +32,33 @@
   const mean = (shares) => (shares ? shares.reduce((a, b) => a + b, 0) / shares.length : null);
 
   function table() {
-    const rows = data.graph.sensors.map((sensor, n) => ({ ...sensor, n, range: data.table.ranges[n], observed: data.table.observed[n] }));
-    const button = (row) => make("button", { type: "button", class: "as-link", click: () => Report.show("sensor", row.n) }, Report.called(row.name));
+    const rows = data.graph.sensors.map((sensor, n) => ({
+      ...sensor,
+      n,
+      range: data.table.ranges[n],
+      observed: data.table.observed[n],
+    }));
+    const button = (row) =>
+      make(
+        "button",
+        { type: "button", class: "as-link", click: () => Report.show("sensor", row.n) },
+        Report.called(row.name),
+      );
     const columns = [
       { head: "Sensor", value: (row) => row.name, cell: button },
       { head: "Lowest", value: (row) => row.range[0], cell: (row) => Report.number(row.range[0], 4), number: true },
       { head: "Highest", value: (row) => row.range[1], cell: (row) => Report.number(row.range[1], 4), number: true },
-      { head: "Read", value: (row) => mean(row.observed), cell: (row) => (row.observed ? `${mean(row.observed).toFixed(1)} %` : "–"), number: true },
-      { head: "When it was read", value: (row) => mean(row.observed), cell: (row) => (row.observed ? strip(row.observed, row.name) : "–") },
+      {
+        head: "Read",
+        value: (row) => mean(row.observed),
+        cell: (row) => (row.observed ? `${mean(row.observed).toFixed(1)} %` : "–"),
+        number: true,
+      },
+      {
+        head: "When it was read",
+        value: (row) => mean(row.observed),
+        cell: (row) => (row.observed ? strip(row.observed, row.name) : "–"),
+      },
       { head: "Takes part", value: (row) => row.out || "", cell: (row) => (row.out ? `no: ${row.out}` : "yes") },
     ];
     byId("sensor-table").append(Report.table(`${rows.length} sensors, ${data.table.rows ?? "–"} rows`, columns, rows));
@@ -41,16 +66,32 @@
   }
 
   function parts(trace) {
-    const taken = Object.entries(TAKEN).map(([code, name]) => [name, trace.removed.map((found, n) => (found === Number(code) ? n : -1)).filter((n) => n >= 0)]);
+    const taken = Object.entries(TAKEN).map(([code, name]) => [
+      name,
+      trace.removed.map((found, n) => (found === Number(code) ? n : -1)).filter((n) => n >= 0),
+    ]);
     return [
       Report.line("raw", trace.row, trace.raw, "faint", { line: { width: 1 } }),
       ...(trace.clean ? [Report.line("cleaned (signal + bias)", trace.row, trace.clean, "blue")] : []),
       ...(trace.bias ? [Report.line("bias", trace.row, trace.bias, "orange", { line: { dash: "dash" } })] : []),
-      ...taken.filter(([, at]) => at.length).map(([name, at], n) => ({
-        name: `taken out: ${name}`, x: at.map((p) => trace.row[p]), y: at.map((p) => trace.raw[p]), mode: "markers", hovertemplate: "%{y:.4~g}",
-        marker: { color: Report.colour("red"), size: 7, symbol: ["x-thin", "triangle-up-open", "diamond-open"][n], line: { color: Report.colour("red"), width: 1.5 } },
-      })),
-      ...(trace.noise ? [{ ...Report.line("noise", trace.row, trace.noise, "green", { line: { width: 1 } }), yaxis: "y2" }] : []),
+      ...taken
+        .filter(([, at]) => at.length)
+        .map(([name, at], n) => ({
+          name: `taken out: ${name}`,
+          x: at.map((p) => trace.row[p]),
+          y: at.map((p) => trace.raw[p]),
+          mode: "markers",
+          hovertemplate: "%{y:.4~g}",
+          marker: {
+            color: Report.colour("red"),
+            size: 7,
+            symbol: ["x-thin", "triangle-up-open", "diamond-open"][n],
+            line: { color: Report.colour("red"), width: 1.5 },
+          },
+        })),
+      ...(trace.noise
+        ? [{ ...Report.line("noise", trace.row, trace.noise, "green", { line: { width: 1 } }), yaxis: "y2" }]
+        : []),
     ];
   }
 
@@ -61,7 +102,8 @@
   }
 
   function show(n) {
-    const host = byId("sensor-shown"), trace = data.table.traces[n];
+    const host = byId("sensor-shown"),
+      trace = data.table.traces[n];
     Report.mark(byId("sensor-table"), n);
     Report.clear(host);
     if (!trace) {
@@ -69,9 +111,13 @@
       return;
     }
     Report.chart(host, {
-      caption: Report.called(Report.sensor(n)), text: said(trace, Report.sensor(n)), height: 380, traces: () => parts(trace),
+      caption: Report.called(Report.sensor(n)),
+      text: said(trace, Report.sensor(n)),
+      height: 380,
+      traces: () => parts(trace),
       layout: () => ({
-        xaxis: { title: { text: "row" }, anchor: trace.noise ? "y2" : "y" }, yaxis: { domain: trace.noise ? [0.34, 1] : [0, 1], title: { text: "reading" } },
+        xaxis: { title: { text: "row" }, anchor: trace.noise ? "y2" : "y" },
+        yaxis: { domain: trace.noise ? [0.34, 1] : [0, 1], title: { text: "reading" } },
         ...(trace.noise ? { yaxis2: { domain: [0, 0.24], title: { text: "noise" } } } : {}),
       }),
     });
