@@ -14,6 +14,7 @@ import base64
 import io
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ COLOURS = 128
 def station(folder: Path) -> RunDir:
     """The run of the README: the station with its default faults."""
     plant = simulate("station", seed=STATION_SEED)
-    readings = corrupt(plant.series, STATION_CORRUPTION, seed=STATION_SEED)
+    readings = replace(corrupt(plant.series, STATION_CORRUPTION, seed=STATION_SEED), source="station/data.csv")
     run = RunDir(folder)
     run.write_config(Config())
     fit = fit_series(readings, Config(), on_record=run.append)
@@ -51,6 +52,7 @@ def shot(driver: Any, page: Path, size: tuple[int, int], theme: str) -> bytes:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
     driver.get(page.resolve().as_uri())
     return base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
 

@@ -34,6 +34,8 @@ def test_parts_add_up_to_the_reading(fitted):
     drifting = np.isfinite(made["bias"]).all(axis=1)
     assert drifting.tolist() == fit.prepared.cleaned.trend.any(axis=0).tolist()
     assert drifting.any()
+    moved = np.nanstd(made["bias"][drifting], axis=1)
+    assert (np.nanmedian(np.abs(made["noise"][drifting]), axis=1) < 0.3 * moved).all(), "what drifts is bias, not noise"
 
 
 def test_raw_and_level_give_the_reading_back(fitted):
