@@ -134,10 +134,23 @@ def failed(path: Path) -> RunDir:
     return stored(path, Answer(linked(("a", "b", "c", "d")), (finding,), {"verdict": "refinement failed: NONFINITE"}), health=records(2))
 
 
+def origin(path: Path) -> RunDir:
+    """A recipe without strength and confidence."""
+    graph = linked(("a", "b", "c"), max_lag=1)
+    return stored(path, Answer(CausalGraph.of(graph.names, graph.score, graph.verdict, conclusion="Only links.")))
+
+
 def hundred(path: Path) -> RunDir:
     """100 sensors, 300 links."""
     names = tuple(f"sensor_{n:03d}" for n in range(100))
     return stored(path, Answer(linked(names, links=300)), table(names, 5000), records(40))
 
 
-CASES = {"hostile": hostile, "without links": without_links, "undecidable": undecidable, "failed": failed, "hundred": hundred}
+CASES = {
+    "hostile": hostile,
+    "without links": without_links,
+    "undecidable": undecidable,
+    "failed": failed,
+    "origin": origin,
+    "hundred": hundred,
+}

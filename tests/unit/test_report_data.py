@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from browser.runs import linked, records, undecidable
+from browser.runs import linked, origin, records, undecidable
 from rcgnn.config import Config
 from rcgnn.graph import LINK
 from rcgnn.health import Finding
@@ -59,6 +59,12 @@ def test_confidence_counts_links_and_what_was_turned_down():
     assert sum(told["links"]) == len(graph.links())
     assert sum(told["others"]) == 0
     assert told["detectable"] is None
+
+
+def test_what_a_recipe_does_not_give_is_absent(tmp_path):
+    graph = origin(tmp_path / "run").graph()
+    assert {(link["strength"], link["confidence"]) for link in graph_data(graph, {})["links"]} == {(None, None)}
+    assert sum(sure_data(graph, {})["links"]) == 0
 
 
 def test_training_is_columns_with_its_events():

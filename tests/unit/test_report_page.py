@@ -121,11 +121,16 @@ def test_a_page_for_every_outcome_with_the_links_of_the_graph(case, tmp_path):
 @pytest.mark.parametrize(
     ("case", "entry", "said"),
     [
-        ("without links", 1, "explains 2.1% of a sensor's variance would have been found with 90% probability"),
+        (
+            "without links",
+            1,
+            "explain less than 2.1 % of a sensor's variance may have been missed; from there on the probability of being found is 90 %",
+        ),
         ("undecidable", 1, "Nothing can be said about any pair: a quarantined sensor"),
         ("undecidable", 2, "6 pairs undecided (a quarantined sensor); 1 sensor took no part"),
         ("failed", 0, "The network was given up (refinement failed: NONFINITE); the graph is the screen's."),
         ("failed", 2, "The network failed in training"),
+        ("origin", 1, "This recipe gives no confidence"),
         ("hundred", 1, "of 300 links have a confidence of 0.9 or more"),
     ],
 )

@@ -38,6 +38,14 @@ def test_parts_add_up_to_the_reading(fitted):
     assert (np.nanmedian(np.abs(made["noise"][drifting]), axis=1) < 0.3 * moved).all(), "what drifts is bias, not noise"
 
 
+def test_without_a_state_space_there_is_no_noise():
+    plant = simulate("linear", seed=3, rows=300, sensors=3)
+    fit = fit_series(plant.series, Config().override(["select.refine=off", "data.max_lag=1", "signal.smooth=off"]))
+    made = traces(plant.series, fit.prepared, fit.signal)
+    assert np.isnan(made["noise"]).all()
+    assert np.isfinite(made["clean"]).all()
+
+
 def test_raw_and_level_give_the_reading_back(fitted):
     readings, fit = fitted
     made = traces(readings, fit.prepared, fit.signal)

@@ -75,10 +75,8 @@ def _power(graph: CausalGraph, summary: Mapping[str, Any]) -> str:
     share = summary.get("detectable_share")
     if share is None:
         return "How weak a link would have been found is not recorded in this run."
-    return (
-        f"A link that explains {share:.1%} of a sensor's variance would have been found with {POWER:.0%} probability; "
-        "weaker ones may exist."
-    )
+    weak = f"Links that explain less than {100 * share:.1f} % of a sensor's variance may have been missed"
+    return f"{weak}; from there on the probability of being found is {100 * POWER:.0f} % or more."
 
 
 def _watch(graph: CausalGraph, summary: Mapping[str, Any], findings: Sequence[Finding]) -> str:

@@ -45,11 +45,15 @@ def graph_data(graph: CausalGraph, equations: Arrays) -> dict[str, Any]:
         equations: arrays of mechanism.npz; empty where there are none.
     """
     places = layout(len(graph.names), [(i, j) for _, i, j in graph.links()])
+    links = [_link(graph, key, row, equations) for key, row in zip(graph.links(), graph.rows(), strict=False)]
+    for name in ("strength", "confidence"):
+        if not any(link[name] for link in links):  # the recipe gives none: absent, not nought
+            links = [link | {name: None} for link in links]
     return {
         "max_lag": graph.max_lag,
         "sensors": _sensors(graph, places),
         "bends": [[i, j, points] for (i, j), points in places.bends.items()],
-        "links": [_link(graph, key, row, equations) for key, row in zip(graph.links(), graph.rows(), strict=False)],
+        "links": links,
         "regimes": _regimes(graph),
         "open": _open(graph),
     }

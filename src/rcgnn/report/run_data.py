@@ -122,7 +122,8 @@ def findings_data(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 def sure_data(graph: CausalGraph, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Histogram of the confidence of links, and of candidates that were turned down; the power of the run."""
-    links = [float(graph.confidence[key]) for key in graph.links()]
+    confidence = [float(graph.confidence[key]) for key in graph.links()]
+    links = confidence if any(confidence) else []
     others = graph.confidence[(graph.verdict != LINK) & (graph.confidence > 0)]
     edges = np.linspace(0.0, 1.0, BINS + 1)
     return {

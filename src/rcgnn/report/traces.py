@@ -98,7 +98,8 @@ def _parts(series: Series, prepared: Prepared | None, signal: Signal | None) -> 
         material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
         with np.errstate(over="ignore", invalid="ignore"):
             clean[:, prepared.active] = material.trend + material.offset + material.unit * material.mean
-            noise[:, prepared.active] = material.table.values - clean[:, prepared.active]
+            if signal.smoothed:
+                noise[:, prepared.active] = material.table.values - clean[:, prepared.active]
     return {"clean": clean, "bias": bias, "noise": noise, "removed": prepared.cleaned.removed}
 
 

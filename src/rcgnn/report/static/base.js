@@ -47,6 +47,9 @@ Report.number = function (value, digits = 3) {
 /* A strength with its sign. */
 Report.signed = (value) => (value === null ? "–" : (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2));
 
+/* A confidence, two digits; a recipe that gives none has null. */
+Report.confidence = (value) => (value === null ? "–" : value.toFixed(2));
+
 Report.interval = (low, high) =>
   low === null || low === undefined ? "–" : `${Report.signed(low)} to ${Report.signed(high)}`;
 

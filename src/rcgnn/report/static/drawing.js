@@ -9,10 +9,13 @@
     LETTERS = 22,
     CROWD = 120;
 
+  /* A sensor's name as its box has it. */
+  Report.label = (n) => Report.cut(Report.sensor(n), LETTERS);
+
   /* Sizes and places for the sensors of the page; bends by "cause,effect". */
   Report.places = function () {
     const { sensors, bends } = Report.data.graph;
-    const labels = sensors.map((sensor) => Report.cut(sensor.name, LETTERS));
+    const labels = sensors.map((_, n) => Report.label(n));
     const pen = document.createElement("canvas").getContext("2d");
     pen.font = "13px sans-serif";
     const wide = Math.max(60, ...labels.map((label) => pen.measureText(label).width + 26));
@@ -114,9 +117,9 @@
   Report.drawing = function (places, keys, look) {
     const links = keys.map(function (key, n) {
       const { strength, label, quiet } = look(n);
-      const kind = quiet ? "quiet" : strength < 0 ? "down" : "up";
+      const kind = quiet || strength === null ? "quiet" : strength < 0 ? "down" : "up";
       const width = (1.3 + 4 * Math.min(Math.abs(strength || 0), 1)).toFixed(2);
-      const sure = Report.data.graph.links[n].confidence || 0;
+      const sure = Report.data.graph.links[n].confidence ?? 1;
       return svg(
         "g",
         { class: `link ${kind}`, "data-link": n, style: `--sure:${(0.35 + 0.65 * sure).toFixed(2)}` },

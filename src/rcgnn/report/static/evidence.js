@@ -111,7 +111,7 @@
           : `${Report.number(link.in_units)} (95 %: ${Report.number(link.in_units_low)} to ${Report.number(link.in_units_high)}) of the effect for one of the cause`,
       ],
       ["Swing", link.swing === null ? "–" : `${Report.number(link.swing)} standard deviations of the effect`],
-      ["Confidence", link.confidence.toFixed(2)],
+      ["Confidence", Report.confidence(link.confidence)],
     ];
     if (link.reason) rows.push(["Why", link.reason]);
     if (link.modes) {

@@ -11,14 +11,16 @@
     const [lag, i, j] = link.key;
     const much = link.strength === null ? "" : `, strength ${Report.signed(link.strength)}`;
     const ends = link.low === null ? "" : ` (${Report.interval(link.low, link.high)})`;
-    return `${Report.sensor(i)} drives ${Report.sensor(j)} ${Report.delay(lag)}${much}${ends}, confidence ${link.confidence.toFixed(2)}`;
+    return `${Report.sensor(i)} drives ${Report.sensor(j)} ${Report.delay(lag)}${much}${ends}, confidence ${Report.confidence(link.confidence)}`;
   }
 
   function about(n) {
     const sensor = data.graph.sensors[n];
     const count = (what) =>
       new Set(links.filter((link) => link.key[what] === n).map((link) => link.key[3 - what])).size;
-    return `${sensor.name}: ${sensor.out ? `took no part (${sensor.out})` : `driven by ${count(2)}, drives ${count(1)}`}`;
+    const shown = Report.label(n); // what is written comes first, so that it can be said to a voice control
+    const name = shown === sensor.name ? shown : `${shown} (${sensor.name})`;
+    return `${name}: ${sensor.out ? `took no part (${sensor.out})` : `driven by ${count(2)}, drives ${count(1)}`}`;
   }
 
   /* The small box beside the pointer or the focused part. */
@@ -98,7 +100,7 @@
     function apply() {
       byId("confidence-shown").textContent = Number(sure.value).toFixed(2);
       byId("lag-shown").textContent = lag.value;
-      const kept = links.map((link) => link.confidence >= Number(sure.value) && link.lag <= Number(lag.value));
+      const kept = links.map((link) => (link.confidence ?? 1) >= Number(sure.value) && link.lag <= Number(lag.value));
       kept.forEach((shown, n) => drawing.mark(n, "hidden", !shown));
       put("drawn", links.length ? `${kept.filter(Boolean).length} of ${links.length} links drawn` : "No links to draw");
     }

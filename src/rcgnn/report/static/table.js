@@ -113,7 +113,7 @@
       {
         head: "Confidence",
         value: (link) => link.confidence,
-        cell: (link) => link.confidence.toFixed(2),
+        cell: (link) => Report.confidence(link.confidence),
         number: true,
       },
     ];
