@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AXE := .browser/axe_playwright_python/axe.min.js
 
-.PHONY: setup fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress golden check clean demo
+.PHONY: setup browser fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -35,13 +36,21 @@ lint: setup
 type: setup
 	$(BIN)/mypy
 
-test: setup
+browser: $(AXE)  ## what the tests of the report need: chromium with its driver, and axe-core
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } \
+	  || { echo 'chromium and chromedriver are missing: install them, or run `make browser` as root on Debian.'; exit 1; }
+
+$(AXE): $(STAMP)
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .browser 'axe-playwright-python==0.1.8'
+	@touch $@
+
+test: setup browser
 	$(BIN)/python -m pytest -n 2
 
-test-all: setup
+test-all: setup browser
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
-cov: setup
+cov: setup browser
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 docs: setup  ## runs the notebooks, then builds the site
@@ -78,4 +87,4 @@ golden: setup  ## "no change" means the same fixed-seed loss curve
 check: lint type test docs
 
 clean:
-	rm -rf $(VENV) build dist site demo bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist site demo bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .browser .coverage htmlcov

@@ -38,6 +38,7 @@ TORCH_FREE = [
     "rcgnn.report",
     "rcgnn.export",
     "rcgnn.figures",
+    "rcgnn.report.page",
     "rcgnn.diagnosis",
     "rcgnn.rundir",
     "rcgnn.mechanism.forecast",

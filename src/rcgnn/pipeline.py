@@ -177,7 +177,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         modes = _compared(decision.verdict == LINK, material, config)
         graph = contrasted(described(graph, mechanism), mechanism, modes)
     findings += [*again, *_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
-    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle)
+    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle, decision)
     state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
     return Fit(graph, findings, records, facts, state, scaler, report, prepared, signal, screened, refined, mechanism, decision)
 
@@ -270,10 +270,11 @@ def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Pr
         return until_links(once, lambda refined: refined.links, config, progress=progress, on_record=on_record)
 
 
-def _trained(refined: Refined | None, idle: str | None) -> dict[str, Any]:
+def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> dict[str, Any]:
+    facts: dict[str, Any] = {"detectable_share": decision.detectable}
     if refined is None:
-        return {"network": f"not trained: {idle}"}
-    facts: dict[str, Any] = {"stopped": refined.stopped, "candidates": int(refined.candidates.any(axis=0).sum())}
+        return facts | {"network": f"not trained: {idle}"}
+    facts |= {"stopped": refined.stopped, "candidates": int(refined.candidates.any(axis=0).sum())}
     last = refined.records[-1] if refined.records else None
     if last is not None:
         facts["gain_over_self"] = last.gain_over_self

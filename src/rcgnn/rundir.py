@@ -29,7 +29,8 @@ from rcgnn.health import Finding, HealthRecord
 from rcgnn.series import Series
 
 SCHEMA_VERSION = 1
-_ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "findings.json", "model.safetensors", "summary.json")
+_GRAPH = ("graph.json", "edges.csv", "regimes.csv", "scores.npz")
+_ANSWER = (*_GRAPH, "mechanism.npz", "traces.npz", "findings.json", "model.safetensors", "summary.json")
 FILES = ("config.yaml", *_ANSWER, "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
 MARKER = "health.jsonl"
@@ -105,7 +106,7 @@ class RunDir:
                 )
             for name in FILES:
                 (self.path / name).unlink(missing_ok=True)
-        self._write(MARKER, b"")
+        self.write(MARKER, b"")
 
     @classmethod
     def open(cls, path: Path | str) -> RunDir:
@@ -128,7 +129,7 @@ class RunDir:
 
     def write_config(self, config: Config) -> None:
         """`config.yaml`: every setting of the run; `Config.load` gives it back."""
-        self._write("config.yaml", utf8(config.to_yaml()))
+        self.write("config.yaml", utf8(config.to_yaml()))
 
     def append(self, record: HealthRecord) -> None:
         """One more line of `health.jsonl`, on disk when this returns."""
@@ -140,21 +141,21 @@ class RunDir:
         """Every file of a finished fit, `summary.json` last; weights and equations only where there are any."""
         self.write_graph(answer.graph)
         if answer.equations:
-            self._write("mechanism.npz", as_npz(answer.equations))
-        self._write("findings.json", as_json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
+            self.write("mechanism.npz", as_npz(answer.equations))
+        self.write("findings.json", as_json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
         if answer.state:
             from safetensors.numpy import save
 
-            self._write("model.safetensors", save({name: np.asarray(answer.state[name], order="C") for name in sorted(answer.state)}))
-        self._write("summary.json", as_json(summarise(answer, series, config)))
+            self.write("model.safetensors", save({name: np.asarray(answer.state[name], order="C") for name in sorted(answer.state)}))
+        self.write("summary.json", as_json(summarise(answer, series, config)))
 
     def write_graph(self, graph: CausalGraph) -> None:
         """`graph.json`, `edges.csv`, `scores.npz`, and `regimes.csv` for several operating modes: views of one object."""
-        self._write("graph.json", utf8(graph.to_json() + "\n"))
-        self._write("edges.csv", as_csv(EDGE_COLUMNS, graph.rows()))
+        self.write("graph.json", utf8(graph.to_json() + "\n"))
+        self.write("edges.csv", as_csv(EDGE_COLUMNS, graph.rows()))
         if graph.regimes:
-            self._write("regimes.csv", as_csv(REGIME_COLUMNS, graph.regime_rows()))
-        self._write("scores.npz", as_npz(_arrays(graph)))
+            self.write("regimes.csv", as_csv(REGIME_COLUMNS, graph.regime_rows()))
+        self.write("scores.npz", as_npz(_arrays(graph)))
 
     def config(self) -> Config:
         """The settings of the run."""
@@ -220,10 +221,17 @@ class RunDir:
                 f"{self.path}: the run holds no equations (mechanism.npz): it was made by an older version, by a recipe of the origin, or "
                 "fewer than two sensors took part; run `rcgnn fit` again."
             )
+        return self._npz("mechanism.npz")
+
+    def traces(self) -> dict[str, NDArray[Any]]:
+        """Arrays of `traces.npz`; empty where nobody wrote any."""
+        return self._npz("traces.npz") if (self.path / "traces.npz").exists() else {}
+
+    def _npz(self, name: str) -> dict[str, NDArray[Any]]:
         try:
-            return from_npz(self._read("mechanism.npz"))
+            return from_npz(self._read(name))
         except ValueError as error:
-            raise self._damaged("mechanism.npz", str(error)) from error
+            raise self._damaged(name, str(error)) from error
 
     def _object(self, name: str) -> dict[str, Any]:
         try:
@@ -253,7 +261,7 @@ class RunDir:
     def _damaged(self, name: str, why: str) -> RunDirError:
         return RunDirError(f"{self.path / name}: damaged, {why}. Run `rcgnn fit` again.")
 
-    def _write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """The whole file or none of it: written beside its place, synced, renamed."""
         draft = self.path / f".{name}.{os.getpid()}.tmp"
         with _explained(self.path / name):

@@ -21,6 +21,7 @@ from rcgnn.cli.export import export
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
 from rcgnn.cli.predict import predict
+from rcgnn.cli.report import report
 from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": score,
     "show": show,
     "export": export,
+    "report": report,
     "compare": compare,
     "diagnose": diagnose,
     "sweep": sweep,

@@ -62,7 +62,10 @@ def fit(  # noqa: PLR0913 - one parameter an option
         report("read", {})
         from rcgnn.data.readers import read_tables
         from rcgnn.data.resample import check
+        from rcgnn.encode import as_npz
         from rcgnn.estimator import fit_series
+        from rcgnn.report.page import write_report
+        from rcgnn.report.traces import traces
 
         series = read_tables(tables, time=time, regime=regime, na=tuple(na or ()))
         Prior.given(settings, series.names)
@@ -71,5 +74,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
         run.write_config(settings)
         answer = fit_series(series, settings, progress=report, on_record=run.append)
         report("write", {})
+        run.write("traces.npz", as_npz(traces(series, answer.prepared, answer.signal)))
         run.write_answer(answer, series, settings)
+        write_report(run)
     print_answer(console(), answer.graph, answer.findings, run.summary(), run.files())

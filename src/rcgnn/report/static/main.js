@@ -1,0 +1,11 @@
+"use strict";
+/* All parts, in the order of the page. */
+
+Report.text();
+Report.graph();
+Report.links();
+Report.evidence();
+Report.sensors();
+Report.training();
+Report.sure();
+document.documentElement.dataset.ready = "true";
