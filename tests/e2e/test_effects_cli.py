@@ -202,6 +202,8 @@ def test_new_tables_are_binned_as_the_fit_was(rcgnn, tmp_path):
     assert rcgnn("fit", table, "--out", tmp_path / "run", *options)[0] == 0
     findings = json.loads((tmp_path / "run" / "findings.json").read_text(encoding="utf-8"))["findings"]
     assert findings[0]["evidence"]["kind"] == "resampled"
+    with np.load(tmp_path / "run" / "traces.npz") as traces:
+        assert traces["row"].max() == 149
     assert rcgnn("predict", tmp_path / "run", table, "--out", tmp_path / "forecast.csv")[0] == 0
     assert len(rows(tmp_path / "forecast.csv")) == 2 * 148
     assert rcgnn("intervene", tmp_path / "run", "--set", "pump=1", "--start", table)[0] == 0

@@ -61,7 +61,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     with progress(quiet=quiet) as report:
         report("read", {})
         from rcgnn.data.readers import read_tables
-        from rcgnn.data.resample import check
+        from rcgnn.data.resample import check, regular
         from rcgnn.encode import as_npz
         from rcgnn.estimator import fit_series
         from rcgnn.report.page import write_report
@@ -74,7 +74,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
         run.write_config(settings)
         answer = fit_series(series, settings, progress=report, on_record=run.append)
         report("write", {})
-        run.write("traces.npz", as_npz(traces(series, answer.prepared, answer.signal)))
+        run.write("traces.npz", as_npz(traces(regular(series, settings.data.resample)[0], answer.prepared, answer.signal)))
         run.write_answer(answer, series, settings)
         write_report(run)
     print_answer(console(), answer.graph, answer.findings, run.summary(), run.files())
