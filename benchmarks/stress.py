@@ -154,7 +154,7 @@ def worse_than_alone(fit: Fit) -> list[str]:
         return []
     if fit.refined.stopped == "NOT_LEARNING":
         return ["links left although own past is better"] if fit.refined.weights.any() else []
-    judgements = [r for r in fit.records if r.loss.val is not None and r.loss.self_baseline is not None]
+    judgements = [r for r in fit.refined.records if r.loss.val is not None and r.loss.self_baseline is not None]
     best = min(judgements, key=lambda r: r.loss.val, default=None)
     over = 0.0 if best is None else best.loss.val - best.loss.self_baseline - (best.loss.val_stderr or 0.0)
     return [f"held-out loss {over:.3g} above self baseline + 1 s.e."] if over > ROUNDING else []

@@ -20,7 +20,7 @@ from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.train.record import OPEN
-from rcgnn.train.trainer import train
+from rcgnn.train.trainer import NOT_LEARNING, train
 from rcgnn.train.training import pick_device
 
 MOST_RUNNERS_UP = 3
@@ -53,10 +53,13 @@ class Refined:
 
     @property
     def links(self) -> int | None:
-        """Open pairs of the network, 0 where it was given up by COLLAPSE; None where it had no candidate or failed otherwise."""
+        """Open pairs of the network, 0 where it was given up by COLLAPSE.
+
+        None where there is nothing to count: no candidate, another failure, or links closed since they cost held-out loss.
+        """
         if self.failed is not None:
             return 0 if self.failed.endswith(": COLLAPSE") else None
-        if not self.candidates.any():
+        if not self.candidates.any() or self.stopped == NOT_LEARNING:
             return None
         norms = np.sqrt(np.square(self.weights).sum(axis=1)).max(axis=0)
         return int((norms > OPEN).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from rcgnn.health import silent
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.refine import MOST_RUNNERS_UP, Refined, choose, lag0_order, refine
 from rcgnn.series import Series
+from rcgnn.train.record import OPEN
 from rcgnn.train.training import pick_device
 
 CONFIG = Config().override(
@@ -117,6 +119,16 @@ def test_what_was_no_candidate_has_no_weight_and_no_gain():
     assert not done.gain[~done.candidates.any(axis=0)].any()
     assert np.isfinite(done.gain).all()
     assert (done.stderr >= 0).all()
+
+
+def test_links_that_were_closed_for_their_cost_are_no_collapse_to_be_trained_again():
+    done = refined("train.epochs=1")
+    assert done.links == int((np.sqrt((done.weights**2).sum(axis=1)).max(axis=0) > OPEN).sum()) > 0
+    none = np.zeros_like(done.weights)
+    assert replace(done, weights=none).links == 0
+    assert replace(done, weights=none, stopped="NOT_LEARNING").links is None
+    assert replace(done, weights=none, failed="refinement failed: COLLAPSE").links == 0
+    assert replace(done, weights=none, failed="refinement failed: NONFINITE").links is None
 
 
 def test_state_holds_every_parameter_as_plain_arrays():

@@ -43,6 +43,8 @@ CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
 CERTIFY_WINDOWS = 16
 """Windows it is measured on: with fewer the bound per cell grows as the norm of the Jacobian shrinks, so their product stays."""
+NOT_LEARNING = "NOT_LEARNING"
+"""Why a run stopped whose links were closed, since they cost held-out loss."""
 EQUAL_LOSS = 1e-5
 """Losses that differ by less are equal."""
 START_WINDOWS = 512
@@ -314,7 +316,7 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
         weights=network.structure.weights().detach().double().numpy(),
         gain=np.zeros(sensors) if judge.best_held_out is None or given_back else _gain(judge.best_held_out, judge.baseline),
         failed=training.failed,
-        stopped="NOT_LEARNING" if given_back else training.stopped or "epochs",
+        stopped=NOT_LEARNING if given_back else training.stopped or "epochs",
         best_epoch=best,
         state=snapshot(network),
     )
