@@ -84,8 +84,8 @@ class Balancer:
         self.weights = {name: weight for name, weight in config.losses.weights.items() if weight > 0}
         self.threshold = torch.zeros((), dtype=torch.float64)
         """Lambda of the proximal step: 0-dim or [N, N]."""
-        self.forecast_grad: float | None = None
-        """Norm of the data term's gradient at the forecast in the last step, where the balancer knows it."""
+        self.at_forecast: Tensor | None = None
+        """Gradient of the data term at the forecast in the last step, in the forecast's shape, where the balancer knows it."""
         self.rows: dict[str, Tensor] = {}
         """[P] raw gradient of each term in the last step, data first."""
         self.data_norm: float | None = None
@@ -104,7 +104,7 @@ class Balancer:
         Args:
             terms: scalar by name; without auxiliaries where `wants_all` was False.
             parameters: leaves.
-            forecast: where `forecast_grad` is measured, or None.
+            forecast: where `at_forecast` is measured, or None.
         """
         raise NotImplementedError
 
@@ -159,7 +159,7 @@ class Hierarchy(Balancer):
         watched = [] if forecast is None else [forecast]
         both = flat_gradient(terms[DATA], [*parameters, *watched])
         data, at_forecast = torch.split(both, [both.numel() - sum(w.numel() for w in watched), sum(w.numel() for w in watched)])
-        self.forecast_grad = None if forecast is None else float(at_forecast.double().norm())
+        self.at_forecast = None if forecast is None else at_forecast.view_as(forecast)
         if self.wants_all():
             auxiliaries = {name: term for name, term in self.weighted(terms).items() if term.requires_grad}
             self._values = {name: term.detach() for name, term in auxiliaries.items()}

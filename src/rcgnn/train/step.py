@@ -172,15 +172,18 @@ class Stepper:
         log.accepted_max = max(log.accepted_max, norm)
         with torch.no_grad():
             log.losses.append(float(recon_per_sensor(output, batch).nanmean()))
-        if self.balancer.forecast_grad is not None:
-            share = self.balancer.forecast_grad / max(forecast_bound(batch, self.network.max_lag), 1e-30)
+        slope = self.balancer.at_forecast
+        if slope is not None:
+            share = float(slope.double().norm()) / max(forecast_bound(batch, self.network.max_lag), 1e-30)
             log.forecast_share = max(log.forecast_share or 0.0, share)
         if log.taken > 1:
             return
         log.components = {name: float(term.detach()) for name, term in terms.items()}
         log.aux = self.balancer.report(terms, self.parameters)
         log.data_norm = self.balancer.data_norm
-        log.sensor_share = sensor_shares(terms[DATA], output.prediction, self.names)
+        if slope is None and terms[DATA].requires_grad:
+            slope = torch.autograd.grad(terms[DATA], [output.prediction], retain_graph=True, allow_unused=True)[0]
+        log.sensor_share = {} if slope is None else sensor_shares(slope, self.names)
         parts = torch.split(gradient, self.sizes)
         log.group_grad = {name: float(part.abs().mean()) for name, part in zip(self.groups, parts, strict=True)}
 
@@ -259,17 +262,17 @@ def bad_term(terms: Mapping[str, Tensor]) -> str | None:
     return first_bad(terms.items())
 
 
-def sensor_shares(term: Tensor, forecast: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """Share of each sensor in the squared norm of a term's gradient at the forecast; empty where that is zero or not finite.
+def sensor_shares(slope: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """Share of each sensor in the squared norm of the data term's gradient at the forecast; empty where that is 0 or not finite.
 
     Args:
-        term: scalar whose graph is kept.
-        forecast: [B, M, N] what the term was computed from.
+        slope: [B, M, N] the gradient.
         names: of the N sensors.
+
+    Example:
+        >>> sensor_shares(torch.tensor([[[3.0, 1.0]]]), ["pump", "flow"])
+        {'pump': 0.9, 'flow': 0.1}
     """
-    if not term.requires_grad:
-        return {}
-    slope = torch.autograd.grad(term, [forecast], retain_graph=True, allow_unused=True)[0]
-    squares = torch.zeros(len(names)) if slope is None else slope.detach().double().square().sum((0, 1))
+    squares = slope.detach().double().square().sum((0, 1))
     total = float(squares.sum())
     return dict(zip(names, (squares / total).tolist(), strict=True)) if 0 < total < math.inf else {}
