@@ -1,8 +1,8 @@
-"""Quickstart, limits, how-to pages and tutorials are walked from top to bottom in an empty folder, as a newcomer would, and print what they show.
+"""Quickstart, limits, how-to pages and tutorials are walked from top to bottom in an empty folder, and print what they show.
 
 A block with a `title` is a file that the reader writes. Of a bash block the lines that begin with `rcgnn` are run, through the real door;
-`exit code N` in the comment of a line says how it leaves; lines with `your own` there are not run. A text block holds what the block before it prints: its lines in their order,
-`...` for what is left out, numbers within rounding.
+`exit code N` in the comment of a line says how it leaves; lines with `your own` there are not run. A text block holds what the block
+before it prints: its lines in their order, `...` for what is left out, numbers within rounding.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def test_what_a_page_shows_is_compared_by_words_and_rounded_numbers():
 
 
 def test_blocks_files_and_exit_codes_are_read():
-    text = '```csv title="a.csv"\nx\n```\n\n<!-- not run -->\n```bash\nrcgnn x\n```\n\n```bash\ncd a\nrcgnn fit a.csv --out "b c"  # exit code 2\n```\n'
+    shell_block = '```bash\ncd a\nrcgnn fit a.csv --out "b c"  # exit code 2\nrcgnn fit b.csv  # your own\n```\n'
+    text = '```csv title="a.csv"\nx\n```\n\n<!-- not run -->\n```bash\nrcgnn x\n```\n\n' + shell_block
     [file, shell] = blocks_of(text)
     assert (file.title, file.body) == ("a.csv", "x\n")
     assert commands_of(shell.body) == [(["fit", "a.csv", "--out", "b c"], 2)]
