@@ -26,10 +26,12 @@ from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
 from rcgnn.cli.sweep import sweep
+from rcgnn.cli.watch import watch
 from rcgnn.errors import RcgnnError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "watch": watch,
     "predict": predict,
     "intervene": intervene,
     "simulate": simulate,
