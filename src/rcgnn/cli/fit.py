@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from rcgnn.cli.fitting import Place, fit_tables
 from rcgnn.cli.values import lag
 
 REFUSAL = "fit: --truth is refused, since what learns must not see the answer; fit first, then `rcgnn score RUN --truth FILE`."
@@ -52,6 +51,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     Settings: the --config file, over it the --prior file and the options here, over them --set.
     """
     from rcgnn.cli.beside import Live, beside
+    from rcgnn.cli.fitting import Place, fit_tables
     from rcgnn.config import Config
     from rcgnn.errors import TruthRefusedError
 

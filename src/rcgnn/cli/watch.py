@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from rcgnn.health import HealthRecord
-    from rcgnn.live.feed import Feed
-    from rcgnn.live.follow import Look
     from rcgnn.rundir import RunDir
 
 
@@ -26,6 +23,7 @@ def watch(
     ] = None,
 ) -> None:
     """Follow a run while it is fitted, as a page or line by line; ends when the run is complete."""
+    from rcgnn.cli.watching import print_end, print_look
     from rcgnn.live.follow import Follower, looks
     from rcgnn.rundir import RunDir
 
@@ -45,6 +43,7 @@ def watch(
 
 def _serve(stored: RunDir, port: int, give_up: float | None) -> None:
     from rcgnn.cli.beside import served
+    from rcgnn.cli.watching import tell
     from rcgnn.live.follow import looks
     from rcgnn.report.page import page
 
@@ -55,73 +54,3 @@ def _serve(stored: RunDir, port: int, give_up: float | None) -> None:
         for look in looks(stored, patience=give_up):
             tell(others.feed, look, stored)
         others.feed.finish(page(stored))
-
-
-def tell(feed: Feed, look: Look, stored: RunDir) -> None:
-    """One look at the folder, for the page."""
-    if look.again:
-        feed.restart()
-        feed.progress("wait", {})
-    for record in look.records:
-        feed.record(record)
-    if look.records:
-        last = look.records[-1]
-        told = {"epoch": last.epoch, "epochs": stored.config().train.epochs, "loss": last.loss.train, "clip_share": last.grad.clip_share}
-        feed.progress("train", told | {"links": last.graph.edges if last.graph else None})
-
-
-def print_look(look: Look) -> None:
-    """One line an epoch, and one a finding."""
-    from rcgnn.cli.console import console, safe
-
-    to = console()
-    if look.again:
-        to.print("The run was begun anew.")
-    for record in look.records:
-        to.print(epoch_line(record))
-        for finding in record.diagnoses:
-            to.print(safe(f"  {finding.severity:<4}  {finding.code}: {finding.message} {finding.remedy}").rstrip())
-
-
-def print_end(stored: RunDir) -> None:
-    """The verdict of a complete run, and where the rest is."""
-    from rcgnn.cli.console import console, safe
-    from rcgnn.report.page import FILE
-
-    summary, page = stored.summary(), stored.path / FILE
-    console().print(safe(f"complete: {summary.get('conclusion') or summary.get('verdict', 'unknown')}"))
-    console().print(safe(f"report: {page}" if page.exists() else f"next: rcgnn report {stored.path}"))
-
-
-FORMS = {
-    "loss": "loss {:.4g}",
-    "held_out": "held out {:.4g}",
-    "gradient": "gradient {:.3g}",
-    "largest": "largest {:.3g}",
-    "clipped": "clipped {:.0%}",
-    "lr": "lr {:.2g}",
-    "links": "{} links",
-}
-"""How each figure of an epoch is shown, in this order; what a record does not hold is left out."""
-
-
-def epoch_line(record: HealthRecord) -> str:
-    """One epoch in one line.
-
-    Example:
-        >>> from rcgnn.health import HealthRecord, LossHealth
-        >>> epoch_line(HealthRecord(epoch=4, step=9, lr=1e-3, seed=1, loss=LossHealth(train=1.04961)))
-        'epoch 4, loss 1.05, clipped 0%, lr 0.001'
-    """
-    grad = record.grad
-    figures: dict[str, Any] = {
-        "loss": record.loss.train,
-        "held_out": record.loss.val,
-        "gradient": grad.raw_median,
-        "largest": grad.raw_max,
-        "clipped": grad.clip_share,
-        "lr": record.lr,
-        "links": record.graph.edges if record.graph else None,
-    }
-    told = [form.format(figures[name]) for name, form in FORMS.items() if figures[name] is not None]
-    return ", ".join([f"attempt {record.attempt}, epoch {record.epoch}" if record.attempt > 1 else f"epoch {record.epoch}", *told])
