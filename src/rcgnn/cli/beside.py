@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcgnn.cli.console import console, safe
+from rcgnn.cli.logs import Logs
 
 if TYPE_CHECKING:
     from rcgnn.health import HealthRecord, Progress
@@ -33,10 +34,11 @@ class Live:
 
 @dataclass
 class Beside:
-    """The live page of one fit, where one was asked for."""
+    """The live page of one fit and the logs of other tools, where they were asked for."""
 
     feed: Feed | None = None
     server: LiveServer | None = None
+    logs: Logs = field(default_factory=Logs)
 
     def progress(self, first: Progress) -> Progress:
         """A `Progress` that tells `first`, and the page."""
@@ -51,35 +53,45 @@ class Beside:
         return both
 
     def record(self, first: Callable[[HealthRecord], None]) -> Callable[[HealthRecord], None]:
-        """`first` keeps the record; the page is told after it."""
+        """`first` keeps the record; the others are told after it."""
 
         def all_of_them(record: HealthRecord) -> None:
             first(record)
+            self.logs.record(record)
             if self.feed is not None:
                 self.feed.record(record)
 
         return all_of_them
 
     def finish(self, run: RunDir) -> None:
-        """The run is complete, its report written: open pages turn into it."""
+        """The run is complete, its report written: open pages turn into it, logs get its files."""
         from rcgnn.report.page import FILE
 
+        self.logs.end(run)
         if self.feed is not None:
             self.feed.finish((run.path / FILE).read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager
-def beside(tables: Sequence[Path], live: Live | None) -> Iterator[Beside]:
+def beside(tables: Sequence[Path], live: Live | None, logs: Sequence[str] = ()) -> Iterator[Beside]:
     """Serves the live page as long as the block lasts, and `live.seconds` longer; Ctrl-C ends the latter.
 
+    Args:
+        tables: what is fitted, for the title.
+        live: None for no page.
+        logs: rows of `TRACKERS`.
+
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or a log is unknown or not installed.
     """
-    if live is None:
-        yield Beside()
-        return
-    with served(titled(tables), live.port) as others:
+    from rcgnn.tracking import check
+
+    check(logs)
+    with Logs(tuple(logs)) as wanted, contextlib.nullcontext(Beside()) if live is None else served(titled(tables), live.port) as others:
+        others.logs = wanted
         yield others
+        if live is None:
+            return
         if live.seconds > 0 and others.server is not None:
             console(stderr=True).print(f"The page stays for {live.seconds:g} s; Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):

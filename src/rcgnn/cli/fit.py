@@ -42,6 +42,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     live_for: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0, help="Keep the live page so long after the fit [default: 0].")
     ] = None,
+    log: Annotated[list[str] | None, typer.Option(metavar="TOOL", help="Log of another tool: tensorboard, mlflow.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     truth: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -62,5 +63,5 @@ def fit(  # noqa: PLR0913 - one parameter an option
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
     reading = {"time": time, "regime": regime, "na": tuple(na or ())}
-    with beside(tables, asked) as others:
+    with beside(tables, asked, log or ()) as others:
         fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet), others)

@@ -53,6 +53,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         check(series, settings.data.resample)
         run = RunDir(place.out, overwrite=place.overwrite)
         run.write_config(settings)
+        others.logs.begin(run, settings)
         answer = fit_series(series, settings, progress=report, on_record=others.record(run.append))
         report("write", {})
         run.write("traces.npz", as_npz(traces(series, answer.prepared, answer.signal)))
