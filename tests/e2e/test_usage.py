@@ -57,6 +57,7 @@ def test_show_needs_no_option_of_its_own_for_help():
         (["diagnos"], "No such command 'diagnos'. Did you mean 'diagnose'?"),
         (["qqqq"], "No such command 'qqqq'. Known here: fit, watch,"),
         (["fit", "x", "--outt", "r"], "No such option '--outt'. Did you mean '--out'?"),
+        (["fit", "x", "--out", "r", "--trut", "t"], "No such option '--trut'."),
         (["show", "--jsonn", "r"], "No such option '--jsonn'."),
         (
             ["fit", "x", "--out", "r", "--recipe", "autoo"],

@@ -56,8 +56,9 @@ def reading(server, last=None):
 
     def message():
         fields = {}
-        while (line := answer.readline().decode().rstrip("\n")) or not fields:
-            name, _, value = line.partition(": ")
+        while (line := answer.readline().decode()) != "\n" or not fields:
+            assert line, "the stream was closed"
+            name, _, value = line.rstrip("\n").partition(": ")
             if name:
                 fields[name] = value
         return fields["id"], json.loads(fields["data"])
@@ -162,7 +163,7 @@ def test_two_readers_get_the_same_and_a_returning_one_the_rest(server, feed):
         assert news["findings"][0]["code"] == "SPIKE"
 
 
-@pytest.mark.parametrize("last", ["7:3", "0:99", "x", "0:", "1" * 40 + ":1"])
+@pytest.mark.parametrize("last", ["7:1", "7:3", "0:99", "x", "0:", "1" * 40 + ":1"])
 def test_a_mark_of_another_run_begins_at_the_beginning(server, feed, last):
     feed.record(records(1)[0])
     with reading(server, last=last) as told:
