@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rcgnn.delay import MaxLag, Step
-from rcgnn.errors import ConfigError, did_you_mean
+from rcgnn.errors import ConfigError, did_you_mean, near
 from rcgnn.recipes import RECIPES
 
 Recipe = Literal["auto", "origin-before", "origin-after"]
@@ -297,7 +298,9 @@ def check_name(path: Sequence[str], where: str) -> None:
         if not known:
             raise ConfigError(f"{where}: {'.'.join(path[:depth])!r} is one value, not a section.")
         if key not in known:
-            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{did_you_mean(key, known)}")
+            there = [f"{name}.{path[-1]}" for name in Config.model_fields if depth and path[-1] in _names_at([name])]
+            meant = f" Did you mean {there[0]!r}?" if there else did_you_mean(key, known)
+            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{meant}")
 
 
 def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
@@ -328,7 +331,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _names_at(first["loc"][:-1])
         return f"unknown setting {path!r}.{did_you_mean(str(first['loc'][-1]), known)}"
-    return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {first['input']!r}."
+    words = re.findall(r"[\w-]+", first["msg"]) if first["type"] in ("literal_error", "string_pattern_mismatch") else []
+    return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {first['input']!r}.{near(str(first['input']), words)}"
 
 
 def _names_at(path: Sequence[int | str]) -> list[str]:

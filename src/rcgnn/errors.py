@@ -41,6 +41,17 @@ class FitFailedError(RcgnnError):
     """A fit could not give any answer. Says which stage and why."""
 
 
+def near(word: str, known: Sequence[str]) -> str:
+    """The end of a message that lists what there is anyway: the nearest of it, or nothing.
+
+    Example:
+        >>> near("autoo", ["auto", "off"]), near("xyz", ["auto", "off"])
+        (" Did you mean 'auto'?", '')
+    """
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, else the first few there are.
 
@@ -48,6 +59,5 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
         >>> did_you_mean("pumpe", ["pump", "flow"])
         " Did you mean 'pump'?"
     """
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    more = ", ..." if len(known) > SHOWN else ""
-    return f" Did you mean {near[0]!r}?" if near else f" Known here: {', '.join(known[:SHOWN])}{more}."
+    more = ", ..." if len(known) > SHOWN else "."
+    return near(word, known) or f" Known here: {', '.join(known[:SHOWN])}{more}"

@@ -267,6 +267,8 @@ def test_every_kind_of_input_finding_is_documented():
         ("rcgnn.export", "FORMATS", "docs/other-tools.md"),
         ("rcgnn.export", "FORMATS", "docs/cli.md"),
         ("rcgnn.figures", "FIGURES", "docs/python.md"),
+        ("rcgnn.tracking", "TRACKERS", "docs/live.md"),
+        ("rcgnn.tracking", "TRACKERS", "docs/cli.md"),
     ],
 )
 def test_every_row_of_a_table_is_documented(module, table, page):

@@ -42,7 +42,7 @@ def test_fit_writes_the_run_and_prints_the_answer(rcgnn, table, tmp_path):
     done = rcgnn("fit", table, "--out", out, "--max-lag", 2, "--seed", 7, "--set", "train.lr=1e-3")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("4 links among 6 sensors.\n")
-    assert "Undecided: 2\n  2 x near-copies\n" in done.out
+    assert "Undecided: 2 pairs\n  2 x near-copies\n" in done.out
     findings = done.out.partition("Findings:\n")[2].splitlines()
     assert findings[0] == "  act   SPIKE: One batch was skipped. Nothing to do."
     assert findings[10] == "  ... and 9 more in findings.json"

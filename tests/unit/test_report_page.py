@@ -15,6 +15,7 @@ from browser.runs import CASES, HOSTILE, Answer, hostile, linked, stored
 from rcgnn.config import Config
 from rcgnn.errors import InputError, RunDirError
 from rcgnn.graph import CausalGraph
+from rcgnn.live.page import LIVE
 from rcgnn.report import page as module
 from rcgnn.report.page import SCRIPTS, STYLES, as_block, page, page_data, write_report
 from rcgnn.rundir import RunDir
@@ -102,7 +103,7 @@ def test_own_files_are_short_and_use_no_dangerous_call(name):
 
 def test_every_file_of_the_page_is_used():
     own = {file.name for file in STATIC.iterdir()} - {"plotly-LICENSE.txt", module.LIBRARY}
-    assert own == {*SCRIPTS, *STYLES}
+    assert own == {*SCRIPTS, *LIVE.scripts, *STYLES}
     assert (STATIC / "plotly-LICENSE.txt").read_text(encoding="utf-8").startswith("MIT License")
 
 

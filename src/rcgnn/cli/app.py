@@ -17,6 +17,7 @@ import typer
 from rcgnn.cli.bench import bench
 from rcgnn.cli.compare import compare
 from rcgnn.cli.diagnose import diagnose
+from rcgnn.cli.examples import epilog
 from rcgnn.cli.export import export
 from rcgnn.cli.fit import fit
 from rcgnn.cli.intervene import intervene
@@ -26,10 +27,13 @@ from rcgnn.cli.score import score
 from rcgnn.cli.show import show
 from rcgnn.cli.simulate import simulate
 from rcgnn.cli.sweep import sweep
+from rcgnn.cli.usage import Command, Commands
+from rcgnn.cli.watch import watch
 from rcgnn.errors import RcgnnError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "watch": watch,
     "predict": predict,
     "intervene": intervene,
     "simulate": simulate,
@@ -93,7 +97,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - the way typer calls it
         raise typer.Exit
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -105,4 +109,4 @@ def _root(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name)(guarded(_command))
+    app.command(_name, cls=Command, epilog=epilog(_name))(guarded(_command))

@@ -25,13 +25,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Compare methods over a suite of tables with a known graph.
 
-    Interrupted? The same command goes on where it stopped. Examples:
-
-    rcgnn bench benchmarks/suites/smoke.yaml
-
-    rcgnn bench benchmarks/suites/traits.yaml --methods rcgnn,granger --seeds 0:2 --set select.refine=off
-
-    rcgnn bench benchmarks/suites/real.yaml --data ../shared/data --methods all --limit 120
+    Interrupted? The same command goes on where it stopped.
     """
     import shlex
     import sys

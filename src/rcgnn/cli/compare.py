@@ -19,11 +19,7 @@ def compare(
 ) -> None:
     """Compare stored runs: how training went, what was set differently, which links they share.
 
-    Nothing is fitted again. Examples:
-
-    rcgnn compare before after auto
-
-    rcgnn compare runs/a runs/b --out compared.md
+    Nothing is fitted again.
     """
     import shlex
     import sys

@@ -22,13 +22,6 @@ def diagnose(
     """Diagnose a training run: findings, where the gradient comes from, ranked causes.
 
     Exit code 0: healthy. 3: a finding of severity warn, act or stop. What a log of another program may hold: docs/diagnose.md.
-
-    Examples:
-    rcgnn diagnose run
-
-    rcgnn diagnose artifacts/training_log_stable.json
-
-    rcgnn diagnose their_training.csv --json
     """
     from rcgnn.cli.console import console
     from rcgnn.cli.examination import as_object, print_examination

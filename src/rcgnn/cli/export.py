@@ -26,10 +26,7 @@ def export(
     form: Annotated[Form, typer.Option("--format", help="What to write.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write; without it the text is printed.")] = None,
 ) -> None:
-    """Write the decided links of a stored run for Graphviz, GraphML readers, networkx, spreadsheets or tigramite.
-
-    rcgnn export run --format dot | dot -Tsvg > graph.svg
-    """
+    """Write the decided links of a stored run for Graphviz, GraphML readers, networkx, spreadsheets or tigramite."""
     from rcgnn.cli.console import console, safe
     from rcgnn.errors import InputError
     from rcgnn.export import FORMATS, written

@@ -37,6 +37,12 @@ def fit(  # noqa: PLR0913 - one parameter an option
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start of every random number [default: 1337].")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [default: auto].")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show the run in the browser while it goes on; prints the address.")] = False,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the live page [default: a free one].")] = None,
+    live_for: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Keep the live page so long after the fit [default: 0].")
+    ] = None,
+    log: Annotated[list[str] | None, typer.Option(metavar="TOOL", help="Log of another tool: tensorboard, mlflow.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     truth: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -45,36 +51,17 @@ def fit(  # noqa: PLR0913 - one parameter an option
 
     Settings: the --config file, over it the --prior file and the options here, over them --set.
     """
-    from rcgnn.cli.console import console
-    from rcgnn.cli.progress import progress
-    from rcgnn.cli.tables import print_answer
+    from rcgnn.cli.beside import Live, beside
+    from rcgnn.cli.fitting import Place, fit_tables
     from rcgnn.config import Config
     from rcgnn.errors import TruthRefusedError
-    from rcgnn.prior import Prior
-    from rcgnn.rundir import RunDir
 
     if truth is not None:
         raise TruthRefusedError(REFUSAL)
     options = {"recipe": recipe, "data.max_lag": max_lag, "seed": seed, "device": device}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
-    with progress(quiet=quiet) as report:
-        report("read", {})
-        from rcgnn.data.readers import read_tables
-        from rcgnn.data.resample import check, regular
-        from rcgnn.encode import as_npz
-        from rcgnn.estimator import fit_series
-        from rcgnn.report.page import write_report
-        from rcgnn.report.traces import traces
-
-        series = read_tables(tables, time=time, regime=regime, na=tuple(na or ()))
-        Prior.given(settings, series.names)
-        check(series, settings.data.resample)
-        run = RunDir(out, overwrite=overwrite)
-        run.write_config(settings)
-        answer = fit_series(series, settings, progress=report, on_record=run.append)
-        report("write", {})
-        run.write("traces.npz", as_npz(traces(regular(series, settings.data.resample)[0], answer.prepared, answer.signal)))
-        run.write_answer(answer, series, settings)
-        write_report(run)
-    print_answer(console(), answer.graph, answer.findings, run.summary(), run.files())
+    asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
+    reading = {"time": time, "regime": regime, "na": tuple(na or ())}
+    with beside(tables, asked, log or ()) as others:
+        fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet), others)

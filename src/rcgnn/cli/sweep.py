@@ -34,9 +34,7 @@ def sweep(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Fit one table with every combination of settings.
 
-    Each trial is a run folder in DIR/trials; sweep.csv and sweep.md compare them. Stopped? The same command goes on. Example:
-
-    rcgnn sweep data.csv --recipe origin-after --out sweep --set losses.sparse=1e-4,1e-5,1e-6 --set losses.acyclic=1e-5,1e-6,1e-7
+    Each trial is a run folder in DIR/trials; sweep.csv and sweep.md compare them. Stopped? The same command goes on.
     """
     import shlex
     import sys

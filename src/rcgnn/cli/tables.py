@@ -32,7 +32,7 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
         for reason, count in Counter(row["reason"] for row in links if row["reason"]).items():
             to.print(f"  of these {count} x {safe(reason)}")
     print_regimes(to, [row for row in graph.regime_rows() if row["differs"]])
-    print_undecided(to, [row["reason"] for row in rows if row["verdict"] == "undecided"])
+    print_undecided(to, [row for row in rows if row["verdict"] == "undecided"])
     for name, why in graph.quarantined.items():
         to.print(safe(f"Left out: {name}: {why}"))
     for copy, original in graph.aliases.items():
@@ -43,11 +43,13 @@ def print_answer(to: Console, graph: CausalGraph, findings: Sequence[Finding], s
         to.print(f"  {safe(file)}")
 
 
-def print_undecided(to: Console, reasons: Sequence[str]) -> None:
-    """How many pairs are open, and why."""
-    if reasons:
-        to.print(f"\nUndecided: {len(reasons)}")
-        for reason, count in Counter(reasons).most_common():
+def print_undecided(to: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """How many pairs are open, and why; one whose delays are open for two reasons counts under both."""
+    pairs = {(row["cause"], row["effect"]) for row in rows}
+    if pairs:
+        to.print(f"\nUndecided: {len(pairs)} pair{'' if len(pairs) == 1 else 's'}")
+        reasons = Counter(reason for *_, reason in {(row["cause"], row["effect"], row["reason"]) for row in rows})
+        for reason, count in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])):
             to.print(f"  {count} x {safe(reason or 'no reason given')}")
 
 

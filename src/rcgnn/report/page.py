@@ -1,7 +1,7 @@
 """The page of one run: everything in one file that asks nobody for anything.
 
 All data stands in one block of JSON; scripts put it in as text, never as markup. The Content-Security-Policy lets run what the
-page brings along, known by its hash, and nothing else; it allows no request at all.
+page brings along, known by its hash, and nothing else; for a report it allows no request at all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,46 @@ from rcgnn.rundir import RunDir
 
 FILE = "report.html"
 LIBRARY = "plotly-basic.min.js"
+STYLES = ("style.css", "graph.css", "parts.css", "print.css")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What makes one kind of page; library, styles and frame are those of all.
+
+    Attributes:
+        name: what the page is called in a sentence.
+        over: stands over its title.
+        sections: its parts, a template each.
+        scripts: in the order in which they run; each adds its part to the one object `Report`.
+        connect: whom the page may ask: `'none'`, or `'self'`.
+        foot: last sentence.
+        instead: command that prints the same.
+    """
+
+    name: str
+    over: str
+    sections: tuple[str, ...]
+    scripts: tuple[str, ...]
+    connect: str
+    foot: str
+    instead: str
+
+
+SECTIONS = ("answer", "graph", "links", "data", "training", "findings", "sure", "repeat")
 SCRIPTS = (
     "base.js", "theme.js", "chart.js", "text.js", "panzoom.js", "drawing.js", "graph.js", "table.js", "evidence.js", "sensors.js",
     "training.js", "sure.js", "main.js",
 )  # fmt: skip
-"""In the order in which they run; each adds its part to the one object `Report`."""
-SECTIONS = ("answer", "graph", "links", "data", "training", "findings", "sure", "repeat")
-"""Parts of the page, a template each."""
-STYLES = ("style.css", "graph.css", "parts.css", "print.css")
+REPORT = Kind(
+    "report",
+    "Report",
+    SECTIONS,
+    SCRIPTS,
+    "'none'",
+    "Everything on this page comes from one run folder. It loads nothing and sends nothing.",
+    "rcgnn show RUN",
+)
 ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """Characters of the JSON block that could mean something to a browser, as JSON writes them otherwise."""
 
@@ -58,6 +91,7 @@ def page_data(run: RunDir) -> dict[str, Any]:
     graph, summary, findings = run.graph(), run.summary(), run.findings()
     equations = run.equations() if (run.path / "mechanism.npz").exists() else {}
     return {
+        "kind": REPORT.name,
         "title": str(summary.get("table", "table")),
         "version": str(summary.get("version", "")),
         "verdict": str(summary.get("verdict", "")),
@@ -72,28 +106,30 @@ def page_data(run: RunDir) -> dict[str, Any]:
     }
 
 
-def rendered(data: dict[str, Any]) -> str:
+def rendered(data: dict[str, Any], kind: Kind = REPORT) -> str:
     """The page around the data."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    scripts = [_static(name) for name in (LIBRARY, *SCRIPTS)]
+    scripts = [_static(name) for name in (LIBRARY, *kind.scripts)]
     loader = PackageLoader("rcgnn.report", "templates")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.get_template("page.html").render(
-        policy=policy(scripts),
-        sections=[f"sections/{name}.html" for name in SECTIONS],
+        kind=kind,
+        policy=policy(scripts, kind.connect),
+        sections=[f"sections/{name}.html" for name in kind.sections],
         styles=[Markup(_static(name)) for name in STYLES],  # noqa: S704 - our own files
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
         data=Markup(as_block(data)),  # noqa: S704 - escaped by as_block
     )
 
 
-def policy(scripts: list[str]) -> str:
-    """The Content-Security-Policy: scripts by the hash of their text, styles of the page's own, no request to anywhere."""
+def policy(scripts: list[str], connect: str) -> str:
+    """The Content-Security-Policy: scripts by the hash of their text, styles of the page's own, no request but those to `connect`."""
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'" for script in scripts)
     allowed = f"script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
-    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+    asked = "" if connect == "'none'" else f"; connect-src {connect}"
+    return f"default-src 'none'; {allowed}{asked}; base-uri 'none'; form-action 'none'"
 
 
 def as_block(data: dict[str, Any]) -> str:

@@ -74,6 +74,17 @@
     return figure;
   };
 
+  /* The same chart with other lines. */
+  Report.redraw = function (figure, spec) {
+    const plot = figure.querySelector(".plot");
+    plot.setAttribute("aria-label", spec.text);
+    if (!drawn.has(plot)) waiting.set(plot, spec);
+    else {
+      drawn.set(plot, spec);
+      draw(plot);
+    }
+  };
+
   /* Take the charts out of an element before others are put in. */
   Report.clear = function (host) {
     host.querySelectorAll(".plot").forEach(function (plot) {

@@ -10,12 +10,15 @@
     info: "worth knowing",
   };
 
-  function head() {
+  function title() {
     put("title", Report.called(data.title, 80));
     put("version", data.version);
+    document.title = `${Report.cut(data.title, 60)}: rcgnn ${data.kind}`;
+  }
+
+  function answer() {
     put("verdict", data.verdict);
     byId("verdict").dataset.kind = data.verdict.startsWith("refinement failed") ? "failed" : data.verdict;
-    document.title = `${Report.cut(data.title, 60)}: rcgnn report`;
     put(
       "sentences",
       ...data.answer.flatMap((entry) => [make("dt", {}, entry.head), make("dd", { dir: "auto" }, entry.text)]),
@@ -32,8 +35,7 @@
     );
   }
 
-  function findings() {
-    const found = data.findings;
+  function findings(found) {
     const all = (grave) =>
       found.filter((one) => one.severity === grave).reduce((sum, one) => sum + one.messages.length, 0);
     const counts = Object.keys(GRAVE)
@@ -43,12 +45,15 @@
       "findings-what",
       found.length ? `${counts.map(([grave, count]) => `${count} ${grave}`).join(", ")}; the gravest first.` : "None.",
     );
+    const list = byId("finding-list");
+    const open = Object.fromEntries([...list.children].map((part) => [part.dataset.grave, part.open]));
+    list.replaceChildren();
     for (const [grave, count] of counts) {
       const entries = found.filter((one) => one.severity === grave);
-      byId("finding-list").append(
+      list.append(
         make(
           "details",
-          { open: grave !== "info" },
+          { "data-grave": grave, open: open[grave] ?? grave !== "info" },
           make("summary", {}, make("span", { class: `badge ${grave}` }, grave), ` ${count}: ${GRAVE[grave]}`),
           make("ul", { class: "findings" }, ...entries.map(entry)),
         ),
@@ -96,10 +101,17 @@
     );
   }
 
-  Report.text = function () {
-    head();
+  Report.head = function () {
+    title();
     contents();
-    findings();
+  };
+
+  /* The list of findings; those that are there are replaced. */
+  Report.findings = findings;
+
+  Report.text = function () {
+    answer();
+    findings(data.findings);
     repeat();
   };
 })();

@@ -72,49 +72,59 @@
       }));
   }
 
-  function draw(log) {
+  function spec(chart, log) {
     const epochs = log.epoch.map((_, n) => n + 1);
-    for (const chart of charts(log)) {
-      const positive = chart.lines.every(([, values]) => values.every((value) => value === null || value > 0));
-      const [, , ...rest] = chart.lines;
-      Report.chart(byId("training-charts"), {
-        caption: chart.caption,
-        text: `${chart.caption} over ${epochs.length} epochs: ${chart.lines.map(([name, values]) => `${name} ${ends(values)}`).join("; ")}.`,
-        height: 250,
-        traces: () =>
-          chart.lines.map(([name, values, colour, dash]) =>
-            Report.line(name, epochs, values, colour, {
-              line: { dash: dash || "solid" },
-              trace: { connectgaps: true, mode: epochs.length < 3 ? "lines+markers" : "lines" },
-            }),
-          ),
-        layout: () => ({
-          shapes: marks(log),
-          xaxis: { title: { text: "epoch" } },
-          showlegend: chart.lines.length > 1,
-          hovermode: "x",
-          yaxis: {
-            type: chart.log && positive ? "log" : "linear",
-            ...(chart.range ? { range: chart.range, tickformat: ".0%" } : {}),
-            ...(chart.zero ? { rangemode: "tozero" } : {}),
-            ...(rest.length ? {} : { nticks: 6 }),
-          },
-        }),
-      });
-    }
+    const positive = chart.lines.every(([, values]) => values.every((value) => value === null || value > 0));
+    return {
+      caption: chart.caption,
+      text: `${chart.caption} over ${epochs.length} epochs: ${chart.lines.map(([name, values]) => `${name} ${ends(values)}`).join("; ")}.`,
+      height: 250,
+      traces: () =>
+        chart.lines.map(([name, values, colour, dash]) =>
+          Report.line(name, epochs, values, colour, {
+            line: { dash: dash || "solid" },
+            trace: { connectgaps: true, mode: epochs.length < 3 ? "lines+markers" : "lines" },
+          }),
+        ),
+      layout: () => ({
+        shapes: marks(log),
+        xaxis: { title: { text: "epoch" } },
+        showlegend: chart.lines.length > 1,
+        hovermode: "x",
+        yaxis: {
+          type: chart.log && positive ? "log" : "linear",
+          ...(chart.range ? { range: chart.range, tickformat: ".0%" } : {}),
+          ...(chart.zero ? { rangemode: "tozero" } : {}),
+          ...(chart.lines.length > 2 ? {} : { nticks: 6 }),
+        },
+      }),
+    };
+  }
+
+  /* Charts that are there get the new lines; others are put in, in their order. */
+  const figures = new Map();
+
+  function draw(log) {
+    const host = byId("training-charts"),
+      now = charts(log).map((chart) => spec(chart, log));
+    if (now.length !== figures.size || now.some((one) => !figures.has(one.caption))) {
+      Report.clear(host);
+      figures.clear();
+      for (const one of now) figures.set(one.caption, Report.chart(host, one));
+    } else for (const one of now) Report.redraw(figures.get(one.caption), one);
   }
 
   function events(log) {
+    const host = byId("training-events"),
+      open = host.querySelector("details")?.open ?? false;
     if (!log.events.length) {
-      byId("training-events").append(
-        make("p", { class: "note" }, "No step was skipped, undone or taken back, and no rule spoke."),
-      );
+      host.replaceChildren(make("p", { class: "note" }, "No step was skipped, undone or taken back, and no rule spoke."));
       return;
     }
-    byId("training-events").append(
+    host.replaceChildren(
       make(
         "details",
-        {},
+        { open },
         make("summary", {}, `${log.events.length} event${log.events.length === 1 ? "" : "s"} (dotted lines)`),
         make(
           "ul",
@@ -131,19 +141,21 @@
     );
   }
 
-  Report.training = function () {
-    const log = data.training;
+  function untrained() {
+    const why = data.untrained ? `: ${data.untrained.replace(/^not trained: /, "")}` : "";
+    put("training-what", data.live ? "No epoch yet." : `No network was trained${why}.`);
+  }
+
+  /* The section, or the section again with a longer log; null where there is none. */
+  Report.training = function (log) {
     if (!log) {
-      put(
-        "training-what",
-        `No network was trained${data.untrained ? `: ${data.untrained.replace(/^not trained: /, "")}` : ""}.`,
-      );
+      untrained();
       return;
     }
     const attempts = log.attempt[log.attempt.length - 1];
     put(
       "training-what",
-      `${log.epoch.length} epochs${attempts > 1 ? ` in ${attempts} attempts` : ""}. The network checks the screen's links on held-out rows; it decides none of them.`,
+      `${log.epoch.length} epoch${log.epoch.length === 1 ? "" : "s"}${attempts > 1 ? ` in ${attempts} attempts` : ""}. The network checks the screen's links on held-out rows; it decides none of them.`,
     );
     draw(log);
     events(log);
