@@ -77,7 +77,7 @@ def test_undecided_pairs_are_the_same_everywhere(rcgnn, table, tmp_path):
     with np.load(run.path / "scores.npz") as scores:
         assert (scores["verdict"] == -1).sum() == 2
     assert run.summary()["undecided"] == 2
-    assert "Undecided: 2\n" in out
+    assert "Undecided: 2 pairs\n" in out
 
 
 def test_strength_and_confidence_are_those_of_the_graph(rcgnn, table, tmp_path):

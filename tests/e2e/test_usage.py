@@ -99,7 +99,9 @@ def test_the_shell_completes_commands_and_options():
 
 def test_completion_is_installed_by_an_option(rcgnn):
     assert "--install-completion" in rcgnn("--help").out
-    assert "_RCGNN_COMPLETE" in rcgnn("--show-completion", "bash").out
+    env = os.environ | {"_RCGNN_COMPLETE": "source_bash"}
+    script = subprocess.run([sys.executable, "-m", "rcgnn"], env=env, capture_output=True, encoding="utf-8", timeout=60, check=True)
+    assert "_RCGNN_COMPLETE=complete_bash" in script.stdout
 
 
 def test_open_pairs_are_counted_by_reason(monkeypatch):

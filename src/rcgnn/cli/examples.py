@@ -44,7 +44,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "sweep": (
         "rcgnn sweep plant.csv --out sweep --set losses.sparse=0.3,1,3 --set select.refine=on",
-        "rcgnn sweep plant.csv --recipe origin-after --out sweep --set losses.sparse=1e-4,1e-5 --jobs 2",
+        "rcgnn sweep plant.csv --recipe origin-after --out sweep --set losses.sparse=1e-4,1e-5,1e-6 --jobs 2",
     ),
     "bench": (
         "rcgnn bench benchmarks/suites/smoke.yaml",
