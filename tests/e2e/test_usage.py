@@ -10,10 +10,12 @@ import sys
 
 import pytest
 import typer
+from rich.console import Console
 
 from rcgnn.cli.app import COMMANDS, app
 from rcgnn.cli.console import console
 from rcgnn.cli.examples import EXAMPLES
+from rcgnn.cli.links import print_links
 from rcgnn.cli.tables import print_undecided
 
 GROUP = typer.main.get_command(app)
@@ -110,3 +112,13 @@ def test_open_pairs_are_counted_by_reason(monkeypatch):
     row = lambda cause, effect, reason: {"cause": cause, "effect": effect, "reason": reason}  # noqa: E731
     print_undecided(to, [row("a", "b", "near"), row("a", "b", "near"), row("a", "b", ""), row("c", "b", "near")])
     assert to.file.getvalue() == "\nUndecided: 2 pairs\n  2 x near\n  1 x no reason given\n"
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, False), (120, True)])
+def test_a_narrow_terminal_keeps_a_link_on_one_line(width, shown):
+    to = Console(width=width, force_terminal=True, no_color=True, file=io.StringIO())
+    row = {"cause": "a_pump_of_the_plant", "effect": "flow", "lag": 1, "strength": 0.5, "confidence": 0.9}
+    print_links(to, [{**row, "low": 0.412, "high": 0.588, "in_units": 1.25e-07, "swing": 0.3}])
+    lines = to.file.getvalue().splitlines()
+    assert len([line for line in lines if "a_pump_of_the_plant" in line and "+0.412 .. +0.588" in line and "0.90" in line]) == 1
+    assert ("in units" in to.file.getvalue(), "1.25e-07" in to.file.getvalue()) == (shown, shown)

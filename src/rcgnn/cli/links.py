@@ -9,15 +9,19 @@ from rich.console import Console
 
 from rcgnn.cli.console import print_table
 
+NARROW = 100
+"""Columns of a terminal below which a table keeps to what matters most."""
+
 
 def print_links(to: Console, links: Sequence[Mapping[str, Any]]) -> None:
-    """One line a link; interval and sensor units only where a link has them."""
-    measured = any(row["low"] is not None for row in links)
-    columns = ("cause", "effect", "lag", "strength", *(("95 %", "in units", "swing") if measured else ()), "confidence")
+    """One line a link; interval and sensor units only where a link has them, and the latter not in a narrow terminal."""
+    measured = ("95 %", "in units", "swing") if any(row["low"] is not None for row in links) else ()
+    measured = measured[:1] if to.is_terminal and to.width < NARROW else measured
+    columns = ("cause", "effect", "lag", "strength", *measured, "confidence")
     lines = []
     for r in links:
         more = ("-",) * 3 if r["low"] is None else (f"{r['low']:+.3f} .. {r['high']:+.3f}", f"{r['in_units']:.4g}", f"{r['swing']:.3f}")
-        middle = more if measured else ()
+        middle = more[: len(measured)]
         lines.append((r["cause"], r["effect"], r["lag"], f"{r['strength']:+.3f}", *middle, f"{r['confidence']:.2f}"))
     print_table(to, columns, lines, text_columns=2)
 
