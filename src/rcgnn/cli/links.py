@@ -15,8 +15,8 @@ NARROW = 100
 
 def print_links(to: Console, links: Sequence[Mapping[str, Any]]) -> None:
     """One line a link; interval and sensor units only where a link has them, and the latter not in a narrow terminal."""
-    measured = ("95 %", "in units", "swing") if any(row["low"] is not None for row in links) else ()
-    measured: tuple[str, ...] = measured[:1] if to.is_terminal and to.width < NARROW else measured
+    measured: tuple[str, ...] = ("95 %", "in units", "swing") if any(row["low"] is not None for row in links) else ()
+    measured = measured[:1] if to.is_terminal and to.width < NARROW else measured
     columns = ("cause", "effect", "lag", "strength", *measured, "confidence")
     lines = []
     for r in links:
