@@ -30,6 +30,8 @@ QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
+ROUNDS_TO_NONE = 0.5
+"""A mean over copies that is printed as no pair at all."""
 REACHED = 0.2
 """Share of a sensor's innovation that hidden drivers explain before it is named among those they reach."""
 ROWS_PER_LAG = 5
@@ -239,7 +241,7 @@ def _about(reasons: dict[Key, str], names: tuple[str, ...]) -> list[Finding]:
 def _by_chance(chance: Chance, sensors: int) -> list[Finding]:
     """A warning when shifted copies of the table show links too."""
     total = sensors * (sensors - 1)
-    if chance.pairs <= SPURIOUS * total:
+    if chance.pairs <= max(SPURIOUS * total, ROUNDS_TO_NONE):
         return []
     return [
         Finding(

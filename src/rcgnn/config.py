@@ -262,7 +262,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({_first_line(error)}).") from error
+        absent = isinstance(error, FileNotFoundError)
+        raise ConfigError(f"{path}: {'there is no such file' if absent else f'cannot be read as YAML ({_first_line(error)})'}.") from error
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
     return raw or {}

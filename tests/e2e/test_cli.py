@@ -385,7 +385,7 @@ def test_prior_knowledge_that_does_not_fit_is_one_sentence_and_nothing_is_writte
         (["--prior", file], "prior.require 'pump 🚰 * -> :smile: Ünit [[]°C]' and prior.forbid 'pump* -> :smile*' contradict each other"),
         (["--set", 'prior.forbid=["pum -> a"]'], "prior.forbid: 'pum -> a': no sensor is called 'pum' or matches it."),
         (["--set", "prior.forbid=pump"], "prior.forbid: 'pump' is not a link; write 'cause -> effect'"),
-        (["--prior", tmp_path / "absent.yaml"], "absent.yaml: cannot be read as YAML"),
+        (["--prior", tmp_path / "absent.yaml"], "absent.yaml: there is no such file"),
         (recipe, "prior: the recipe 'origin-after' cannot use prior knowledge"),
     ):
         done = rcgnn("fit", table, "--out", tmp_path / "run", *options)
