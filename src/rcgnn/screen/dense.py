@@ -18,9 +18,9 @@ from functools import cache
 import numpy as np
 
 from rcgnn.screen.features import HIDDEN, Features
-from rcgnn.screen.partial import Partial
+from rcgnn.screen.partial import COLLINEAR, TINY, Partial
 from rcgnn.screen.score import Evidence, judge, log_chi2_tail, log_evidence, rescaled
-from rcgnn.screen.search import COLLINEAR, TINY, Local, freedom, grow, start, taking
+from rcgnn.screen.search import Local, freedom, grow, start, taking
 from rcgnn.series import FloatArray, IntArray
 
 DENSE_WEIGHT = 0.3

@@ -19,6 +19,11 @@ from scipy.linalg import cholesky, solve_triangular
 
 from rcgnn.series import FloatArray, IntArray
 
+TINY = 1e-10
+"""Nothing is explained further than this."""
+COLLINEAR = 1e-5
+"""A feature with less variance than this beside those inside is what they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Partial:
@@ -68,8 +73,18 @@ class Partial:
 
     @property
     def unexplained(self) -> float:
-        """Variance of the target given the features inside."""
-        return float(self.power[self.y])
+        """Variance of the target given the features inside, at least `TINY`."""
+        return max(float(self.power[self.y]), TINY)
+
+    def explained(self, only: IntArray | None = None) -> FloatArray:
+        """[P] share of that variance which each feature alone would explain; 0 for what is inside or collinear with it.
+
+        Args:
+            only: these features; None: all.
+        """
+        power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(power > COLLINEAR, cross**2 / (power * self.unexplained), 0.0)
 
     @cached_property
     def coefficients(self) -> FloatArray:

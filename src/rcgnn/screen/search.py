@@ -11,14 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rcgnn.screen.features import HIDDEN, Features
-from rcgnn.screen.partial import Partial
+from rcgnn.screen.partial import COLLINEAR, Partial
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ENTER = 1.02
 """A feature enters when its gain exceeds this many penalties; it leaves below one: no cycling."""
-TINY = 1e-10
-COLLINEAR = 1e-5
-"""A feature with less variance than this beside those inside is what they are."""
 ROWS_PER_FEATURE = 5
 """A model of n rows chooses at most n over this many features."""
 
@@ -42,7 +39,7 @@ class Local:
     @property
     def unexplained(self) -> float:
         """Share of the sensor's variance left."""
-        return max(self.given.unexplained, TINY)
+        return self.given.unexplained
 
     def freedom(self, rows: float) -> float:
         """`freedom` of this model."""
@@ -138,18 +135,13 @@ def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArr
         rows: n, the rows that count.
         only: these features; None: all.
     """
-    power, cross = given.power, given.cross
-    if only is not None:
-        power, cross = power[only], cross[only]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(power > COLLINEAR, cross**2 / (power * max(given.unexplained, TINY)), 0.0)
-    return -rows * np.log1p(-np.clip(r2, 0.0, 1.0 - 1e-9))
+    return -rows * np.log1p(-np.clip(given.explained(only), 0.0, 1.0 - 1e-9))
 
 
 def removal_gain(given: Partial, picked: IntArray, rows: float) -> FloatArray:
     """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in."""
     b, information = given.coefficients[given.places(picked)], np.diag(given.information(picked))
-    return np.asarray(rows * np.log1p(b**2 / (information * max(given.unexplained, TINY))))
+    return np.asarray(rows * np.log1p(b**2 / (information * given.unexplained)))
 
 
 def _drop(given: Partial, chosen: list[int], rows: float, cost: FloatArray) -> tuple[Partial, list[int], list[int]]:

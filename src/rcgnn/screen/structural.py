@@ -21,7 +21,7 @@ from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
-from rcgnn.screen.search import COLLINEAR, Local, extended_bic, grow, start
+from rcgnn.screen.search import Local, extended_bic, grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.screen.width import MOST_SOURCES
 from rcgnn.series import BoolArray, FloatArray
@@ -285,8 +285,7 @@ def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, 
     model = start(base, target)
     lagged = base.lag > 0
     grown = grow(model, lagged, rows=float(max(base.rows, 2)), penalty=penalty, most=MOST_SOURCES)
-    power = np.maximum(model.given.power, 1e-12)
-    r2 = np.where(lagged & (power > COLLINEAR), model.given.cross**2 / (power * model.unexplained), 0.0)
+    r2 = np.where(lagged, model.given.explained(), 0.0)
     strength = np.array([r2[base.of(i)].max() for i in range(base.sensors)])
     strength[target] = np.inf
     strength[base.owner[grown.chosen].ravel()] += 10.0

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from rcgnn.screen.features import rows_of
-from rcgnn.screen.search import TINY, extended_bic
+from rcgnn.screen.partial import TINY
+from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
