@@ -8,7 +8,8 @@ from scipy import stats
 
 from rcgnn.config import ScreenConfig
 from rcgnn.screen.dense import DENSE_WEIGHT, WITHOUT_PRODUCTS, blend_dense, dense_choice, dense_evidence
-from rcgnn.screen.features import Sample, build, moments
+from rcgnn.screen.features import Sample, build
+from rcgnn.screen.moments import moments
 from rcgnn.screen.score import log_chi2_tail
 from rcgnn.screen.structural import screen
 

@@ -48,7 +48,7 @@ def test_strength_is_least_squares_on_the_chosen_features():
     x, _ = linear()
     model = screened(x, basis="linear")
     found = strengths(model)
-    local, table = model.ordered.locals[2], model.tables.draws[0]
+    local, table = model.ordered.locals[2], model.tables.read(0, np.arange(len(model.tables.at)))
     used = np.concatenate([local.forced, local.chosen])
     b = np.linalg.lstsq(table[:, used] - table[:, used].mean(axis=0), table[:, 2] - table[:, 2].mean(), rcond=None)[0]
     for place, feature in enumerate(used):

@@ -227,7 +227,7 @@ def test_with_hidden_drivers_a_required_link_keeps_its_place_in_the_model(requir
     assert done.screened.drivers is not None
     assert done.screened.picks == ((lag, D, C),)
     own, local = done.screened.features[C], done.screened.ordered.locals[C]
-    assert own.plain(D, lag) in local.chosen
+    assert own.plain[lag, D] in local.chosen
     assert done.graph.verdict[lag, D, C] == LINK
     assert done.graph.reasons[lag, D, C] == REQUIRED
     assert not done.graph.score[:, A, C].any()

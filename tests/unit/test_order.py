@@ -143,9 +143,9 @@ def test_reversal_is_what_the_likelihood_of_both_models_says():
     n = features.rows
 
     def value(target: int, used: list[int]) -> float:
-        block = features.gram[np.ix_(used, used)]
-        cross = features.gram[used, target]
-        share = features.gram[target, target] - cross @ np.linalg.solve(block, cross)
+        rows = features.gram.rows(np.append(used, target))
+        block, cross = rows[:-1, used], rows[:-1, target]
+        share = rows[-1, target] - cross @ np.linalg.solve(block, cross)
         return -n * np.log(share) - PENALTY * sum(u != 3 + target for u in used)
 
     kept = value(0, [3, 5]) + value(1, [4, 0])

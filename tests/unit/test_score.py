@@ -12,7 +12,7 @@ from scipy import stats
 
 from rcgnn.screen.features import Features, from_moment
 from rcgnn.screen.order import Scores, search
-from rcgnn.screen.score import Evidence, addition, evidence, log_p_values, removal
+from rcgnn.screen.score import Evidence, additions, evidence, log_p_values, removal
 from rcgnn.screen.search import grow, start
 
 ROWS = 300
@@ -61,7 +61,7 @@ def test_removal_and_addition_are_the_likelihood_ratios_of_least_squares(seed):
         assert removal(model, np.array(picked), ROWS) == pytest.approx(expected, rel=1e-3, abs=1e-3)
     extra = [f for f in range(8) if f not in used and f != 1][:2]
     expected = ROWS * np.log(residual(x, 1, used) / residual(x, 1, [*used, *extra]))
-    stat, freedom = addition(model, np.array(extra), ROWS)
+    (stat,), (freedom,) = additions(model, np.array([extra]), ROWS)
     assert stat == pytest.approx(expected, rel=1e-3, abs=1e-3)
     assert freedom == len(extra)
 
@@ -71,7 +71,8 @@ def test_adding_what_is_already_known_adds_nothing():
     x[:, 3] = x[:, 0]
     model = grow(start(features_of(x), 1), np.arange(8) == 4, rows=float(ROWS), penalty=1.0, most=5)
     assert model.chosen.tolist() == [4]
-    assert addition(model, np.array([7]), ROWS) == (0.0, 1)
+    stat, freedom = additions(model, np.array([[7]]), ROWS)
+    assert (stat.tolist(), freedom.tolist()) == ([0.0], [1])
 
 
 def test_a_linked_pair_has_its_removal_and_an_unlinked_one_its_best_addition():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.screen.features import RIDGE, Features, from_moment
+from rcgnn.screen.gram import Dense
 from rcgnn.screen.partial import Partial
 from rcgnn.screen.search import ENTER, Local, freedom, grow, own_past, start
 
@@ -36,15 +37,16 @@ def data(seed: int, rows: int = 300, sensors: int = 4) -> tuple[np.ndarray, np.n
 def unexplained(features: Features, target: int, used: np.ndarray) -> float:
     """Residual share of least squares on the correlation matrix, without any sweep."""
     if not len(used):
-        return float(features.gram[target, target])
-    block, cross = features.gram[np.ix_(used, used)], features.gram[used, target]
-    return float(features.gram[target, target] - cross @ np.linalg.solve(block, cross))
+        return float(features.gram.diagonal[target])
+    rows = features.gram.rows(np.append(used, target))
+    block, cross = rows[:-1, used], rows[:-1, target]
+    return float(rows[-1, target] - cross @ np.linalg.solve(block, cross))
 
 
 @given(seeds, st.permutations([0, 2, 3]))
 def test_adding_a_set_gives_coefficients_residuals_and_information_in_any_order(seed, order):
     matrix = covariance(seed)
-    given = Partial.of(matrix, 4)
+    given = Partial.of(Dense(matrix), 4)
     for feature in order:
         given = given.adding(feature)
     inside, outside = np.array([0, 2, 3]), np.array([1, 4, 5])
@@ -54,7 +56,7 @@ def test_adding_a_set_gives_coefficients_residuals_and_information_in_any_order(
     close = {"rtol": 1e-6, "atol": 1e-8}
     np.testing.assert_allclose(given.coefficients[given.places(inside)], inverse @ matrix[inside, 4], **close)
     np.testing.assert_allclose(given.information(inside), inverse, **close)
-    np.testing.assert_allclose(given.block(outside), left, **close)
+    np.testing.assert_allclose(given.blocks(outside[None])[0], left, **close)
     np.testing.assert_allclose(given.power[outside], np.diag(left), **close)
     np.testing.assert_allclose(given.cross[outside], left[:, 1], **close)
     np.testing.assert_allclose([given.power[inside], given.cross[inside]], 0.0, atol=1e-9)
@@ -65,14 +67,14 @@ def test_adding_a_set_gives_coefficients_residuals_and_information_in_any_order(
 def test_what_is_taken_out_was_never_in(seed, order, out):
     matrix = covariance(seed)
     rest = [feature for feature in order if feature != order[out]]
-    all_in, never = Partial.of(matrix, 1), Partial.of(matrix, 1, np.array(rest))
+    all_in, never = Partial.of(Dense(matrix), 1), Partial.of(Dense(matrix), 1, np.array(rest))
     for feature in order:
         all_in = all_in.adding(feature)
     less = all_in.without(order[out])
     assert less.inside.tolist() == never.inside.tolist() == rest
     for name in ("factor", "power", "cross", "coefficients"):
         np.testing.assert_allclose(getattr(less, name), getattr(never, name), rtol=1e-6, atol=1e-8)
-    one_by_one = Partial.of(matrix, 1)
+    one_by_one = Partial.of(Dense(matrix), 1)
     for feature in rest:
         one_by_one = one_by_one.adding(feature)
     np.testing.assert_allclose(one_by_one.factor, never.factor, rtol=1e-6, atol=1e-8)
@@ -81,7 +83,7 @@ def test_what_is_taken_out_was_never_in(seed, order, out):
 def test_moments_given_something_leave_those_given_nothing_alone():
     matrix = covariance(0)
     before = matrix.copy()
-    first = Partial.of(matrix, 0)
+    first = Partial.of(Dense(matrix), 0)
     first.adding(1).adding(2).without(1)
     np.testing.assert_array_equal(matrix, before)
     np.testing.assert_array_equal(first.power, np.diag(before))
@@ -98,7 +100,7 @@ def test_the_start_knows_the_own_past_and_nothing_else():
 
 def test_own_past_leaves_out_products_with_others_and_the_present():
     owner = np.array([[0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [0, 0]])
-    features = Features(np.eye(6), np.array([0, 0, 1, 1, 1, 2]), owner, np.array([0, 1]), 10)
+    features = Features(Dense(np.eye(6)), np.array([0, 0, 1, 1, 1, 2]), owner, np.array([0, 1]), 10)
     assert own_past(features, 0).tolist() == [2, 5]
 
 
@@ -189,7 +191,7 @@ def test_growing_goes_on_from_a_model_and_leaves_it_alone():
 
 
 def test_value_is_the_penalised_likelihood():
-    local = Local(np.zeros(0, int), np.zeros(0, int), 7.0, Partial.of(0.25 * np.eye(2), 0))
+    local = Local(np.zeros(0, int), np.zeros(0, int), 7.0, Partial.of(Dense(0.25 * np.eye(2)), 0))
     assert local.value(100.0) == pytest.approx(-100 * np.log(0.25) - 7.0)
 
 

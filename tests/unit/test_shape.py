@@ -7,7 +7,8 @@ import pytest
 
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
-from rcgnn.screen.features import Offer, build, moments
+from rcgnn.screen.features import Offer, build, rows_of
+from rcgnn.screen.moments import moments
 from rcgnn.screen.residuals import innovations, residual
 from rcgnn.screen.search import grow, start
 from rcgnn.screen.shape import CLEARLY, Shapes, negentropy
@@ -89,8 +90,9 @@ def test_residuals_are_those_of_least_squares():
     local = grow(start(own, 0), own.lag > 0, rows=float(keep.sum()), penalty=8.0, most=5)
     found = residual(tables, keep, Offer(), own, local, 0)[0]
     columns = np.concatenate([local.forced, local.chosen])
-    design = np.column_stack([np.ones(keep.sum()), tables.draws[0][keep][:, columns]])
-    y = tables.draws[0][keep, 0]
+    table = rows_of(tables, keep)[0]
+    design = np.column_stack([np.ones(keep.sum()), table[:, columns]])
+    y = table[:, 0]
     expected = (y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) / y.std()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert 1 in local.chosen - 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from rcgnn.signal import statespace
 from rcgnn.signal.statespace import LinearModel, Readings, smooth
 
 N, L, T = 3, 2, 14
@@ -197,3 +198,31 @@ def test_single_readings_may_have_a_noise_of_their_own():
     np.testing.assert_allclose(own.variance.ravel(), np.diag(cov), atol=1e-10)
     drawn = own.draws.reshape(4000, -1)
     assert np.abs(drawn.var(axis=0) / np.diag(cov) - 1).max() < 0.15
+
+
+def outages(rows: int = 400) -> Readings:
+    """Long complete runs, an outage of one sensor, single gaps, one absurd reading and a row with another noise."""
+    values, _ = case(5, rows, 1.0)
+    values = np.nan_to_num(values)
+    mask = np.ones(values.shape, bool)
+    mask[150:260, 1], mask[[20, 300], 0] = False, False
+    values[90, 2] = 40.0
+    spread = np.full(values.shape, np.nan)
+    spread[350, 0] = 3.0
+    return Readings(values, mask, [slice(0, rows)], spread=spread)
+
+
+def test_a_covariance_that_has_settled_is_not_worked_out_again_and_nothing_changes(monkeypatch):
+    worked = []
+    of = statespace._Update.of
+    monkeypatch.setattr(statespace._Update, "of", staticmethod(lambda *a: worked.append(1) or of(*a)))
+    quick = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
+    few = len(worked)
+    monkeypatch.setattr(statespace, "STILL", -1.0)
+    slow = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
+    assert few < 0.6 * (len(worked) - few) == 0.6 * 400
+    for name in ("mean", "variance", "moment", "draws"):
+        np.testing.assert_allclose(getattr(quick, name), getattr(slow, name), atol=1e-9, err_msg=name)
+    np.testing.assert_array_equal(quick.gated, slow.gated)
+    assert quick.gated[90, 2]
+    assert quick.log_likelihood == pytest.approx(slow.log_likelihood, abs=1e-6)

@@ -8,7 +8,8 @@ import pytest
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.screen import width
-from rcgnn.screen.features import Offer, Sample, build, moments
+from rcgnn.screen.features import Offer, Sample, build
+from rcgnn.screen.moments import moments
 from rcgnn.synth import simulate
 
 
@@ -18,7 +19,7 @@ def test_the_room_is_that_of_the_moments():
     tables = build(sample.signal, sample.segments, max_lag=2, basis="nonlinear")
     pairs = [(a, b) for a in range(5) for b in range(a)]
     gram = moments(tables, np.ones(78, bool), Offer(pairs)).gram
-    assert width.room(5, 2) == 5 * gram.nbytes
+    assert width.room(5, 2) == 5 * gram.matrix.nbytes
 
 
 @pytest.mark.parametrize(("basis", "most", "given"), [("auto", 1e3, "linear"), ("auto", 1e9, "auto"), ("nonlinear", 1e3, "nonlinear")])

@@ -53,7 +53,7 @@ def curved(screened: Screened) -> list[bool]:
     """[n] whether the screen chose a curve or a product for the sensor, beside plain values of other sensors."""
     found = []
     for features, local in zip(screened.features, screened.ordered.locals, strict=True):
-        plain = {features.plain(int(features.owner[f, 0]), int(features.lag[f])) for f in local.chosen}
+        plain = {int(features.plain[features.lag[f], features.owner[f, 0]]) for f in local.chosen}
         found.append(not set(local.chosen.tolist()) <= plain)
     return found
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from scipy.linalg.lapack import dpocon, dpotrf, dpotri
 
 from rcgnn.screen.features import HIDDEN, Features
 from rcgnn.screen.partial import COLLINEAR, TINY, Partial
@@ -28,6 +29,10 @@ WITHOUT_PRODUCTS = 0.5
 """Factor on the weight where the sparse model holds products, which the dense one has not."""
 ROWS_PER_FEATURE = 3
 """Fewer rows for each feature than this, and the dense model keeps the linear features alone; still fewer, and there is none."""
+MOST_SENSORS = 100
+"""Above, there is a dense model only where all targets share its moments: an inverse for each would cost more than all the rest."""
+WELL_CONDITIONED = 1e-7
+"""Reciprocal of the condition number above which no direction is left out of an inverse."""
 
 
 def blend_dense(score: FloatArray, dense: FloatArray, locals_: Sequence[Local], features: list[Features]) -> FloatArray:
@@ -66,6 +71,7 @@ def dense_choice(
     if not all(columns.size for columns in given):
         return None
     full = [taking(Partial.of(own.gram, int(own.value[j])), given[j])[1] for j, own in enumerate(features)]
+    everybody = np.arange(len(rows))
 
     @cache
     def model(i: int, j: int) -> Local:
@@ -74,8 +80,8 @@ def dense_choice(
         base = Local(np.zeros(0, np.int64), others, 0.0, Partial.of(own.gram, int(own.value[j]), others))
         return grow(base, mine & (own.lag > 0), rows=float(rows[j]), penalty=penalties[j], most=int(mine.sum()))
 
-    found = judge(features, rows, penalties, max_lag, model)
-    return found, tuple(_together(own, j, [model(i, j).chosen for i in range(len(rows)) if i != j]) for j, own in enumerate(features))
+    found = judge(features, rows, penalties, max_lag, lambda j: ((model(i, j), everybody[[i]]) for i in everybody if i != j))
+    return found, tuple(_together(own, j, [model(i, j).chosen for i in everybody if i != j]) for j, own in enumerate(features))
 
 
 def _together(own: Features, target: int, chosen: list[IntArray]) -> Local:
@@ -94,10 +100,15 @@ def dense_evidence(features: list[Features], rows: FloatArray) -> FloatArray:
     """
     sensors = len(features)
     found = np.zeros((sensors, sensors))
+    if sensors > MOST_SENSORS and any(own.gram is not features[0].gram for own in features):
+        return found
+    inverse, of = np.zeros((0, 0)), None
     for j, (own, n) in enumerate(zip(features, rows, strict=True)):
         columns = _columns(own, float(n))
         if columns.size:
-            found[:, j] = _given_the_others(own, j, columns, float(n))
+            if of is None or of[0] is not own.gram or not np.array_equal(of[1], columns):
+                inverse, of = _inverse(own.gram.matrix[np.ix_(columns, columns)]), (own.gram, columns)
+            found[:, j] = _given_the_others(own, j, columns, inverse, float(n))
     np.fill_diagonal(found, 0.0)
     return found
 
@@ -106,7 +117,7 @@ def _columns(own: Features, rows: float) -> IntArray:
     """Lagged features of one sensor each, as many as the rows carry, and the hidden drivers; nothing that is forbidden."""
     single = (own.owner[:, 0] == own.owner[:, 1]) & ((own.lag > 0) | (own.owner[:, 0] == HIDDEN))
     if own.whole is not None:
-        single &= np.diag(own.gram) > COLLINEAR
+        single &= own.gram.diagonal > COLLINEAR
     every = np.flatnonzero(single)
     if rows >= ROWS_PER_FEATURE * every.size:
         return every
@@ -116,15 +127,32 @@ def _columns(own: Features, rows: float) -> IntArray:
     return values if rows >= ROWS_PER_FEATURE * values.size else every[:0]
 
 
-def _given_the_others(own: Features, target: int, columns: IntArray, rows: float) -> FloatArray:
+def _given_the_others(own: Features, target: int, columns: IntArray, inverse: FloatArray, rows: float) -> FloatArray:
+    """[N] D of every sensor for one target; `inverse` [m, m] of the moments of the columns."""
     y = own.value[target]
-    inverse = np.linalg.pinv(own.gram[np.ix_(columns, columns)], rcond=1e-8, hermitian=True)
-    cross = own.gram[columns, y]
+    whole = own.gram.rows(np.array([y]))[0]
+    cross = whole[columns]
     b = inverse @ cross
-    unexplained = max(float(own.gram[y, y] - b @ cross), TINY)
-    stat, degrees = np.zeros(own.sensors), np.ones(own.sensors)
-    for i in range(own.sensors):
-        mine = np.flatnonzero(own.owner[columns, 0] == i)
-        explained = max(float(b[mine] @ np.linalg.pinv(inverse[np.ix_(mine, mine)], rcond=1e-8, hermitian=True) @ b[mine]), 0.0)
-        stat[i], degrees[i] = freedom(rows, len(columns)) * np.log1p(explained / unexplained), max(mine.size, 1)
-    return -2.0 * log_chi2_tail(stat, degrees)
+    unexplained = max(float(whole[y] - b @ cross), TINY)
+    owner = own.owner[columns, 0]
+    place = np.argsort(owner, kind="stable")[np.searchsorted(np.sort(owner), 0) :]
+    explained, degrees = np.zeros(own.sensors), np.bincount(owner[place], minlength=own.sensors)
+    for size in np.unique(degrees[degrees > 0]):
+        which = np.flatnonzero(degrees == size)
+        mine = place[np.isin(owner[place], which)].reshape(-1, size)
+        block = np.linalg.pinv(inverse[mine[:, :, None], mine[:, None, :]], rcond=1e-8, hermitian=True)
+        explained[which] = np.einsum("gi,gij,gj->g", b[mine], block, b[mine])
+    stat = freedom(rows, len(columns)) * np.log1p(np.maximum(explained, 0.0) / unexplained)
+    return np.asarray(-2.0 * log_chi2_tail(stat, np.maximum(degrees, 1)))
+
+
+def _inverse(moment: FloatArray) -> FloatArray:
+    """Inverse of moments; where some are collinear the pseudo-inverse, which shares their evidence among them.
+
+    The Cholesky factor does where the condition number, as LAPACK estimates it, leaves nothing to share.
+    """
+    factor, failed = dpotrf(moment)
+    if failed or dpocon(factor, float(np.abs(moment).sum(axis=0).max()))[0] < WELL_CONDITIONED:
+        return np.asarray(np.linalg.pinv(moment, rcond=1e-8, hermitian=True), np.float64)
+    half = np.triu(dpotri(factor)[0])
+    return np.asarray(half + np.triu(half, 1).T)

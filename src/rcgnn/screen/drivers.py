@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rcgnn.screen.features import Tables, linear_columns
+from rcgnn.screen.features import Offer, Tables, linear_columns, rows_of
 from rcgnn.screen.hidden import LEAST_UNIQUE, factors
 from rcgnn.series import BoolArray, FloatArray
 
@@ -94,7 +94,7 @@ def infer(tables: Tables, count: int, margin: float, rng: np.random.Generator) -
         rng: for the draws of the paths.
     """
     sensors = tables.sensors
-    values = [draw[:, linear_columns(tables)] for draw in tables.draws]
+    values = rows_of(tables, np.ones(len(tables.at), bool), Offer(columns=linear_columns(tables)))
     values = [one - one.mean(axis=0) for one in values]
     joined = np.concatenate([[False], np.diff(tables.time) == 1])
     some = slice(0, MOST_ROWS)

@@ -1,24 +1,25 @@
-"""Features of every sensor and lag, and their second moments averaged over posterior draws.
+"""Features of every sensor and lag: what a sensor's model may be made of. Their second moments are in `moments`.
 
 A sensor's value at one lag gives `basis` features: the value and, in the non-linear basis, the Hermite polynomials of
 order 2 and 3 (Abramowitz & Stegun 22.2.15), which are uncorrelated for a Gaussian sensor. Products of two sensors at
-one lag catch interactions. Every feature is centred and scaled to unit variance, so the moment matrix is a correlation.
+one lag catch interactions. The features of a row at all lags are never laid beside each other for the whole table: they
+are read from the rows before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rcgnn.screen.gram import RIDGE, Dense, Gram
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 CLIP = 4.0
 """Scaled values beyond this many sd enter the polynomials at this value."""
-RIDGE = 1e-6
-TINY = 1e-9
 HIDDEN = -1
 """Owner of a feature that is no sensor's: a hidden driver's path."""
 
@@ -48,7 +49,7 @@ class Features:
     """Second moments of all features of one table.
 
     Attributes:
-        gram: [P, P] correlation of the features, averaged over draws, with a ridge on the diagonal.
+        gram: correlations [P, P] of the features, averaged over draws.
         lag: [P] lag of each feature.
         owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same; `HIDDEN` for a hidden driver.
         value: [N] index of the feature "value of sensor j now", the target of sensor j.
@@ -57,13 +58,13 @@ class Features:
         whole: the moments before what may not drive the target was hidden; None where nothing was.
     """
 
-    gram: FloatArray
+    gram: Gram
     lag: IntArray
     owner: IntArray
     value: IntArray
     rows: int
     required: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
-    whole: FloatArray | None = None
+    whole: Gram | None = None
 
     @property
     def sensors(self) -> int:
@@ -74,28 +75,49 @@ class Features:
         """[P] True for features that the sensor takes part in."""
         return (self.owner == sensor).any(axis=1)
 
-    def plain(self, sensor: int, lag: int) -> int:
-        """Index of the feature "value of the sensor at that lag": the first of its own."""
-        return int(np.flatnonzero((self.owner == sensor).all(axis=1) & (self.lag == lag))[0])
+    @cached_property
+    def plain(self) -> IntArray:
+        """[K+1, N] index of the feature "value of sensor i at lag k": the first of its own."""
+        single = np.flatnonzero((self.owner[:, 0] == self.owner[:, 1]) & (self.owner[:, 0] != HIDDEN))
+        label = self.lag[single] * self.sensors + self.owner[single, 0]
+        _, first = np.unique(label, return_index=True)
+        return single[first].reshape(-1, self.sensors)
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
     """Features of every draw, before moments are taken.
 
+    Column p = (lag, order, sensor), the sensor fastest, stands in the table at (order, sensor), `lag` rows before the target's.
+
     Attributes:
-        draws: S tables [rows, P] of basis features at lags 0..K, feature p = (lag, order, sensor) with the sensor fastest.
-        time: [rows] row of the series that each row's target stands in.
+        draws: S tables [T', width N]: the basis features of every row of the segments.
+        at: [rows] row of these tables that each target stands in; it has a whole past.
+        time: [rows] the same as row of the series.
         sensors: N.
         width: features per sensor and lag.
         max_lag: K.
     """
 
     draws: list[FloatArray]
+    at: IntArray
     time: IntArray
     sensors: int
     width: int
     max_lag: int
+
+    @property
+    def plain(self) -> int:
+        """Columns: basis features at lags 0..K."""
+        return self.sensors * self.width * (self.max_lag + 1)
+
+    def read(self, draw: int, rows: IntArray, columns: IntArray | None = None) -> FloatArray:
+        """[m, columns] of one draw, for targets `rows` [m] of `at`; None: all columns."""
+        table, at = self.draws[draw], self.at[rows]
+        if columns is None:
+            return np.concatenate([table[at - k] for k in range(self.max_lag + 1)], axis=1)
+        lag, place = np.divmod(columns, table.shape[1])
+        return np.asarray(table.ravel()[at[:, None] * table.shape[1] + (place - lag * table.shape[1])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +144,7 @@ EVERYTHING = Offer()
 
 def linear_columns(tables: Tables) -> IntArray:
     """Columns that hold plain values."""
-    every = np.arange(tables.draws[0].shape[1])
+    every = np.arange(tables.plain)
     return every[every // tables.sensors % tables.width == 0]
 
 
@@ -136,33 +158,16 @@ def build(draws: FloatArray, segments: Sequence[slice], *, max_lag: int, basis: 
         basis: a name in `BASES`.
     """
     width = BASES[basis]
-    tables = [_lagged(_expand(draw, width), segments, max_lag) for draw in draws]
-    time = np.concatenate([np.arange(s.start + max_lag, s.stop) for s in segments] or [np.zeros(0, np.int64)])
-    return Tables(tables, time, draws.shape[2], width, max_lag)
+    runs = [np.arange(part.start, part.stop) for part in segments]
+    every = np.concatenate([*runs, np.zeros(0, np.int64)])
+    whole = np.concatenate([*(run - run[:1] >= max_lag for run in runs), np.zeros(0, bool)])
+    at = np.flatnonzero(whole)
+    return Tables([_expand(draw, width, every) for draw in draws], at, every[at], draws.shape[2], width, max_lag)
 
 
-def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
-    """Correlations of the features over the rows in `keep`, averaged over draws.
-
-    Args:
-        tables: the features.
-        keep: [rows] rows that count; those of a target that was never read there would only echo the smoother.
-        offer: products, hidden drivers, and which columns.
-    """
-    selected = rows_of(tables, keep, offer)
-    count = max(len(selected[0]), 1)
-    second = np.mean([np.cov(one, rowvar=False, bias=True) if count > 1 else np.zeros((one.shape[1],) * 2) for one in selected], axis=0)
-    scale = np.sqrt(np.diag(second))
-    inverse = np.where(scale > TINY, 1.0 / np.maximum(scale, TINY), 0.0)
-    gram = second * inverse[:, None] * inverse
-    gram[np.diag_indices_from(gram)] = np.where(scale > TINY, 1.0 + RIDGE, RIDGE)
-    lag, owner = _labels(tables, offer)
-    value = np.arange(tables.sensors)
-    return Features(gram, lag, owner, value if offer.columns is None else np.searchsorted(offer.columns, value), count)
-
-
-def _labels(tables: Tables, offer: Offer) -> tuple[IntArray, IntArray]:
-    basis = np.arange(tables.draws[0].shape[1])
+def labels(tables: Tables, offer: Offer) -> tuple[IntArray, IntArray]:
+    """Lag [P] and owners [P, 2] of the features of an offer."""
+    basis = np.arange(tables.plain)
     owner = np.stack([basis % tables.sensors] * 2, axis=1)
     lag = basis // (tables.sensors * tables.width)
     if offer.pairs:
@@ -176,53 +181,57 @@ def _labels(tables: Tables, offer: Offer) -> tuple[IntArray, IntArray]:
 
 def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[FloatArray]:
     """The features [kept rows, P] of every draw - table, products, hidden drivers: the columns that `moments` correlates."""
-    plain = tables.draws[0].shape[1]
-    columns = offer.columns
-    if columns is None:
-        columns = np.arange(plain + len(offer.pairs) * tables.max_lag)
-    few, more = columns[columns < plain], columns[columns >= plain] - plain
-    found = []
-    for number, draw in enumerate(tables.draws):
-        plain_rows = draw[keep] if len(few) == plain else draw[:, few][keep]
-        parts = [plain_rows, _products(draw, keep, tables, offer.pairs, more)]
-        parts += [offer.hidden[number][keep]] if offer.hidden else []
-        found.append(np.concatenate(parts, axis=1))
-    return found
+    rows = np.flatnonzero(keep)
+    return [features_at(tables, draw, rows, offer) for draw in range(len(tables.draws))]
 
 
-def _products(draw: FloatArray, keep: BoolArray, tables: Tables, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:
+def columns_of(tables: Tables, keep: BoolArray, offer: Offer, features: IntArray) -> list[FloatArray]:
+    """[kept rows, q] of every draw: some features of an offer, in the order given; nothing else is read."""
+    rows, paths = np.flatnonzero(keep), offer.hidden[0].shape[1] if offer.hidden else 0
+    first = len(labels(tables, offer)[0]) - paths
+    shown = features[features < first]
+    columns, place = np.unique(shown if offer.columns is None else offer.columns[shown], return_inverse=True)
+    back = np.full(len(features), len(columns))
+    back[features < first] = place
+    back[features >= first] += features[features >= first] - first
+    return [features_at(tables, draw, rows, replace(offer, columns=columns))[:, back] for draw in range(len(tables.draws))]
+
+
+def features_at(tables: Tables, draw: int, rows: IntArray, offer: Offer) -> FloatArray:
+    """The features [m, P] of one draw at targets `rows` [m]."""
+    if offer.columns is None:
+        few, more = None, np.arange(len(offer.pairs) * tables.max_lag)
+    else:
+        few, more = offer.columns[offer.columns < tables.plain], offer.columns[offer.columns >= tables.plain] - tables.plain
+    parts = [tables.read(draw, rows, few)]
+    parts += [_products(tables, draw, rows, offer.pairs, more)] if len(more) else []
+    parts += [offer.hidden[draw][rows]] if offer.hidden else []
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _products(tables: Tables, draw: int, rows: IntArray, pairs: Sequence[tuple[int, int]], columns: IntArray) -> FloatArray:
     """Products by column: pair fastest, then lag."""
-    if not len(columns):
-        return np.zeros((int(keep.sum()), 0))
     a, b = np.array(pairs).T[:, columns % len(pairs)]
     first = (columns // len(pairs) + 1) * tables.sensors * tables.width
-    one, other = (np.clip(draw[:, first + side][keep], -CLIP, CLIP) for side in (a, b))
-    return np.asarray(one * other)
+    values, place = np.unique(np.concatenate([first + a, first + b]), return_inverse=True)
+    clipped = np.clip(tables.read(draw, rows, values), -CLIP, CLIP)
+    one, other = np.split(place, 2)
+    return np.asarray(clipped[:, one] * clipped[:, other])
 
 
 def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:
     """Linear features whose moments [D, D], D = N (L + 1), are already known: the posterior's own."""
     scale = np.sqrt(np.maximum(np.diag(moment), 1e-12))
     index = np.arange(len(moment))
-    gram = moment / np.outer(scale, scale) + RIDGE * np.eye(len(moment))
+    gram = Dense(moment / np.outer(scale, scale) + RIDGE * np.eye(len(moment)))
     return Features(gram, index // sensors, np.stack([index % sensors] * 2, axis=1), np.arange(sensors), rows)
 
 
-def _expand(values: FloatArray, width: int) -> FloatArray:
-    """[T, width N]: standardised value, then He2 and He3 of it, clipped."""
+def _expand(values: FloatArray, width: int, rows: IntArray) -> FloatArray:
+    """[rows, width N]: standardised value, then He2 and He3 of it, clipped; standardised over the whole table."""
     spread = values.std(axis=0)
-    z = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    z = (values[rows] - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     if width == 1:
-        return z
+        return np.ascontiguousarray(z)
     c = np.clip(z, -CLIP, CLIP)
-    return np.concatenate([z, c**2 - 1.0, c**3 - 3.0 * c], axis=1)
-
-
-def _lagged(expanded: FloatArray, segments: Sequence[slice], max_lag: int) -> FloatArray:
-    parts = []
-    for part in segments:
-        run = expanded[part]
-        rows = len(run) - max_lag
-        if rows > 0:
-            parts.append(np.concatenate([run[max_lag - k : max_lag - k + rows] for k in range(max_lag + 1)], axis=1))
-    return np.concatenate(parts) if parts else np.zeros((1, expanded.shape[1] * (max_lag + 1)))
+    return np.ascontiguousarray(np.concatenate([z, c**2 - 1.0, c**3 - 3.0 * c], axis=1))

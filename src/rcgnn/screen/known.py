@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from rcgnn.prior import Prior, Required
-from rcgnn.screen.features import RIDGE, Features
+from rcgnn.screen.features import Features
+from rcgnn.screen.gram import Masked
 from rcgnn.screen.search import gains, grow, removal_gain, start
 from rcgnn.series import BoolArray, FloatArray
 
@@ -31,9 +32,7 @@ def hide(features: Features, target: int, prior: Prior | None) -> Features:
 def _seen(features: Features, may: BoolArray) -> Features:
     if may.all():
         return features
-    gram = np.where(may[:, None] & may[None, :], features.gram, 0.0)
-    gram[np.diag_indices_from(gram)] = np.where(may, np.diag(features.gram), RIDGE)
-    return replace(features, gram=gram, whole=features.gram if features.whole is None else features.whole)
+    return replace(features, gram=Masked(features.gram, may), whole=features.gram if features.whole is None else features.whole)
 
 
 def insist(own: Sequence[Features], picks: Picks) -> list[Features]:

@@ -24,7 +24,8 @@ from scipy.stats import rankdata
 from rcgnn.config import ScreenConfig
 from rcgnn.data.rolling import detrended
 from rcgnn.screen.dense import dense_evidence
-from rcgnn.screen.features import Sample, build, from_moment, moments
+from rcgnn.screen.features import Sample, build, from_moment
+from rcgnn.screen.moments import moments
 from rcgnn.screen.score import log_evidence, rescaled
 from rcgnn.screen.structural import screen
 from rcgnn.series import BoolArray, FloatArray

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ CERTAIN = 1e3
 """Cost of turning a link that prior knowledge has directed."""
 
 Parents = tuple[frozenset[int], ...]
+Known = dict[tuple[Any, ...], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +110,15 @@ def search(
     """
     sensors = len(scores.features)
     parents = [_required(one) for one in scores.features] if begin is None else list(begin)
-    suspects = _suspects(scores, parents) if instantaneous else []
+    suspects = {pair for j in range(sensors) for pair in _suspects(scores, parents, j)} if instantaneous else set()
+    known: Known = {}
     for _ in range(8 * sensors):
-        gain, change = _best_move(scores, parents, suspects)
+        gain, change = _best_move(scores, parents, sorted(suspects), known)
         if gain <= 1e-6:
             break
         for target, chosen in change.items():
             parents[target] = chosen
-        suspects = sorted({*suspects, *_suspects(scores, parents)})
+            suspects |= _suspects(scores, parents, target)
     parents = [_used(scores.local(j, parents[j]), scores.features[j], parents[j]) for j in range(sensors)]
     if joint is not None:
         _turn(parents, _reversals(scores, parents, joint))
@@ -139,20 +142,19 @@ def _required(features: Features) -> frozenset[int]:
     return frozenset(features.owner[features.required[features.lag[features.required] == 0], 0].tolist())
 
 
-def _suspects(scores: Scores, parents: list[frozenset[int]]) -> list[tuple[int, int]]:
-    """Pairs (i, j) whose same-step values still say something about each other."""
-    found = set()
-    for j, of_j in enumerate(parents):
-        features, local = scores.features[j], scores.local(j, of_j)
-        surplus = gains(local.given, float(scores.rows[j])) - scores.penalty(j)
-        for f in np.flatnonzero((features.lag == 0) & (surplus > 0)):
-            i = int(features.owner[f, 0])
-            if i != j and i not in of_j:
-                found |= {(i, j), (j, i)}
-    return sorted(found)
+def _suspects(scores: Scores, parents: list[frozenset[int]], j: int) -> set[tuple[int, int]]:
+    """Pairs (i, j), both ways, whose same-step values still say something about each other."""
+    features, local = scores.features[j], scores.local(j, parents[j])
+    now = np.flatnonzero(features.lag == 0)
+    surplus = gains(local.given, float(scores.rows[j]), now) - scores.penalty(j)[now]
+    others = {int(i) for i in features.owner[now[surplus > 0], 0]} - {j, *parents[j]}
+    return {pair for i in others for pair in ((i, j), (j, i))}
 
 
-def _best_move(scores: Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]]) -> tuple[float, dict[int, frozenset[int]]]:
+def _best_move(
+    scores: Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]], known: Known
+) -> tuple[float, dict[int, frozenset[int]]]:
+    """The move that gains most; `known` remembers what a move gained, which hangs on the parents of the two sensors alone."""
     best: tuple[float, dict[int, frozenset[int]]] = (0.0, {})
     linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
     moves: list[tuple[tuple[int, int], dict[int, frozenset[int]]]] = [((i, j), {j: parents[j] - {i}}) for i, j in linked]
@@ -163,8 +165,10 @@ def _best_move(scores: Scores, parents: list[frozenset[int]], suspects: list[tup
         if i not in parents[j] and j not in parents[i] and not reaches(parents, j, i):
             moves.append(((i, j), {j: parents[j] | {i}}))
     for pair, move in moves:
-        gain = scores.gain(parents, move, pair)
-        if gain > best[0]:
+        key = (*pair, *((t, parents[t], after) for t, after in move.items()))
+        if key not in known:
+            known[key] = scores.gain(parents, move, pair)
+        if (gain := known[key]) > best[0]:
             best = (gain, move)
     return best
 

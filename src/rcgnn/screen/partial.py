@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
+from rcgnn.screen.gram import Gram
 from rcgnn.series import FloatArray, IntArray
 
 TINY = 1e-10
@@ -30,7 +31,7 @@ class Partial:
     """Moments of all features and one target, given the features inside.
 
     Attributes:
-        gram: [P, P] moments given nothing; shared, never changed.
+        gram: moments [P, P] given nothing; shared, never changed.
         y: index of the target's own feature.
         inside: [q] features given, in the order they entered.
         factor: [q, P] W.
@@ -38,12 +39,13 @@ class Partial:
         cross: [P] covariance of every feature with the target given those inside.
 
     Example:
-        >>> given = Partial.of(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]), 2).adding(0)
+        >>> from rcgnn.screen.gram import Dense
+        >>> given = Partial.of(Dense(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]])), 2).adding(0)
         >>> given.power.tolist(), given.cross.tolist()
         ([0.0, 0.75, 1.0], [0.0, 0.5, 1.0])
     """
 
-    gram: FloatArray
+    gram: Gram
     y: int
     inside: IntArray
     factor: FloatArray
@@ -51,18 +53,16 @@ class Partial:
     cross: FloatArray
 
     @classmethod
-    def of(cls, gram: FloatArray, y: int, inside: IntArray | None = None) -> Partial:
+    def of(cls, gram: Gram, y: int, inside: IntArray | None = None) -> Partial:
         """Given nothing, or given features of which none is collinear with the others."""
         inside = np.zeros(0, np.int64) if inside is None else np.asarray(inside, np.int64)
-        if not inside.size:
-            return cls(gram, y, inside, np.zeros((0, len(gram))), np.diag(gram).copy(), gram[:, y].copy())
-        root = cholesky(gram[np.ix_(inside, inside)])
-        factor = solve_triangular(root, gram[inside], trans="T", check_finite=False)
-        return cls(gram, y, inside, factor, np.diag(gram) - np.square(factor).sum(axis=0), gram[:, y] - factor[:, y] @ factor)
+        rows = gram.rows(np.append(inside, y))
+        factor = _forward(rows[:-1, inside], rows[:-1]) if inside.size else rows[:0]
+        return cls(gram, y, inside, factor, gram.diagonal - np.square(factor).sum(axis=0), rows[-1] - factor[:, y] @ factor)
 
     def adding(self, feature: int) -> Partial:
         """Given one feature more, whose `power` must be above 0."""
-        row = self.gram[feature] - self.factor[:, feature] @ self.factor
+        row = self.gram.rows(np.array([feature]))[0] - self.factor[:, feature] @ self.factor
         row = row / np.sqrt(row[feature])
         inside, factor = np.append(self.inside, feature), np.concatenate([self.factor, row[None]])
         return Partial(self.gram, self.y, inside, factor, self.power - row**2, self.cross - row[self.y] * row)
@@ -96,10 +96,10 @@ class Partial:
         rows = self._root_inverse[self.places(features)]
         return np.asarray(rows @ rows.T)
 
-    def block(self, features: IntArray) -> FloatArray:
-        """[m, m] covariance, given those inside, of features outside."""
-        part = self.factor[:, features]
-        return np.asarray(self.gram[np.ix_(features, features)] - part.T @ part)
+    def blocks(self, groups: IntArray) -> FloatArray:
+        """[G, m, m] covariance, given those inside, among the features of each group [G, m]."""
+        part = np.moveaxis(self.factor[:, groups], 0, 1)
+        return np.asarray(self.gram.blocks(groups) - np.swapaxes(part, 1, 2) @ part)
 
     def places(self, features: IntArray) -> IntArray:
         """[m] where features stand in `inside`."""
@@ -109,7 +109,16 @@ class Partial:
     @cached_property
     def _root_inverse(self) -> FloatArray:
         """[q, q] R^-1."""
-        q = len(self.inside)
-        if not q:
-            return np.zeros((0, 0))
-        return np.asarray(solve_triangular(self.factor[:, self.inside], np.eye(q), check_finite=False))
+        return np.asarray(dtrtri(self.factor[:, self.inside])[0]) if self.inside.size else np.zeros((0, 0))
+
+
+def _forward(block: FloatArray, rows: FloatArray) -> FloatArray:
+    """R'^-1 rows with R'R = block.
+
+    Raises:
+        LinAlgError: the block is not positive definite.
+    """
+    root, failed = dpotrf(block)
+    if failed:
+        raise np.linalg.LinAlgError(f"moments of the features inside: leading minor {failed} is not positive")
+    return np.asarray(dtrtrs(root, rows, trans=1)[0])

@@ -27,8 +27,9 @@ from rcgnn.config import ScreenConfig
 from rcgnn.data.rolling import detrended
 from rcgnn.health import Finding
 from rcgnn.prior import known_to
-from rcgnn.screen.features import Features, Sample, build, moments
+from rcgnn.screen.features import Features, Sample, build
 from rcgnn.screen.known import hide
+from rcgnn.screen.moments import Moments
 from rcgnn.screen.null import shifted
 from rcgnn.screen.search import extended_bic, grow, start
 from rcgnn.series import FloatArray
@@ -132,13 +133,14 @@ def _gains(sample: Sample, tried: Sequence[int], config: ScreenConfig) -> FloatA
     """[C] gain of each candidate."""
     tables = build(sample.signal, sample.segments, max_lag=tried[-1], basis="linear")
     rows = sample.keep[tables.time]
+    bank = Moments.of(tables)
     found, known = np.zeros(len(tried)), dict[bytes, Features]()
     for j in range(tables.sensors):
         if rows[:, j].sum() < ROWS_PER_LAG * tried[-1]:
             continue
         key = np.packbits(rows[:, j]).tobytes()
         if key not in known:
-            known[key] = moments(tables, rows[:, j])
+            known[key] = bank.features(rows[:, j])
         found += _gains_of(hide(known[key], j, known_to(config)), j, tried, config)
     return found
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from rcgnn.screen.features import Features, Offer, Tables, rows_of
+from rcgnn.screen.features import Features, Offer, Tables, columns_of
 from rcgnn.screen.search import Local
 from rcgnn.series import BoolArray, FloatArray
 
@@ -28,13 +27,11 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
     """
     y = int(own.value[target])
     used = np.concatenate([local.forced, local.chosen, [y]])
-    columns = offer.absolute(used)
-    order = np.argsort(columns)
     if not keep.any():
         return np.zeros((len(tables.draws), 0))
-    rows = np.stack(rows_of(tables, keep, replace(offer, columns=columns[order])))
+    rows = np.stack(columns_of(tables, keep, offer, used))
     scale = np.maximum(np.sqrt(rows.var(axis=1).mean(axis=0)), TINY)
-    weight = np.append(local.given.coefficients, -1.0)[order]
+    weight = np.append(local.given.coefficients, -1.0)
     return np.asarray((rows.mean(axis=1, keepdims=True) - rows) / scale @ weight)
 
 

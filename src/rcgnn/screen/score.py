@@ -12,7 +12,7 @@ up to a scale that the pairs without chosen features give: their median p-value 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +20,18 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln
 
-from rcgnn.screen.features import Features
+from rcgnn.screen.features import HIDDEN, Features
 from rcgnn.screen.order import Ordered
 from rcgnn.screen.search import Local, gains
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 FAR_TAIL = 1_300.0
+LEAST_VARIANCE = 1e-4
+"""A feature with less variance than this beside those inside adds nothing that could be told from rounding."""
 DIRECTION_SOFTNESS = 4.0
 """A reversal that costs this much is one unit on the logistic scale that shares a link between its directions."""
+Models = Iterable[tuple[Local, IntArray]]
+"""Models of one sensor, each with the sensors that are judged in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,8 @@ class Evidence:
 
 def evidence(features: list[Features], ordered: Ordered, rows: FloatArray, penalties: list[FloatArray], max_lag: int) -> Evidence:
     """Evidence for every pair and lag from the final models."""
-    found = judge(features, rows, penalties, max_lag, lambda _, j: ordered.locals[j])
+    everybody = np.arange(len(features))
+    found = judge(features, rows, penalties, max_lag, lambda j: [(ordered.locals[j], everybody)])
     linked = found.chosen[0]
     share = 1.0 / (1.0 + np.exp(-np.clip(ordered.reversal / DIRECTION_SOFTNESS, -50, 50)))
     found.direction[linked] = share[linked]
@@ -61,7 +66,7 @@ def evidence(features: list[Features], ordered: Ordered, rows: FloatArray, penal
 
 
 def judge(
-    features: list[Features], rows: FloatArray, penalties: list[FloatArray], max_lag: int, model: Callable[[int, int], Local]
+    features: list[Features], rows: FloatArray, penalties: list[FloatArray], max_lag: int, model: Callable[[int], Models]
 ) -> Evidence:
     """Evidence for every pair and lag.
 
@@ -70,7 +75,7 @@ def judge(
         rows: [N] rows that count for each target.
         penalties: price of each feature, for each target.
         max_lag: K.
-        model: (i, j) -> the model of j in which i is judged.
+        model: j -> the models of j, each with the sensors [m] that are judged in it.
     """
     sensors = len(features)
     square = (sensors, sensors)
@@ -83,41 +88,39 @@ def judge(
         direction=np.ones(square),
     )
     for j, own in enumerate(features):
-        for i in range(sensors):
-            if i != j:
-                _judge_pair(found, (i, j), own, model(i, j), float(rows[j]), penalties[j])
+        for local, sources in model(j):
+            _judge(found, (np.setdiff1d(sources, [j]), j), own, local, float(rows[j]), penalties[j])
     return found
 
 
-def _judge_pair(found: Evidence, pair: tuple[int, int], own: Features, local: Local, rows: float, cost: FloatArray) -> None:
-    """Fill in one pair, in place."""
-    i, j = pair
+def _judge(found: Evidence, pairs: tuple[IntArray, int], own: Features, local: Local, rows: float, cost: FloatArray) -> None:
+    """Fill in the pairs of some sources [m] and one target, in place."""
+    sources, j = pairs
     n = local.freedom(rows)
-    mine = own.of(i)
-    index = np.flatnonzero(mine)
-    single = np.full(len(cost), -np.inf)
-    single[index] = gains(local.given, n, index) - cost[index]
-    lagged = mine & (own.lag > 0)
-    picked = local.chosen[mine[local.chosen]]
-    if picked.size:
-        found.stat[pair], found.freedom[pair] = removal(local, picked, n), picked.size
-        found.surplus[pair] = found.stat[pair] - cost[picked].sum()
-    else:
-        found.stat[pair], found.freedom[pair] = addition(local, np.flatnonzero(lagged & _plain(own)), n)
-        found.surplus[pair] = single[lagged].max()
-    for k in range(len(found.profile)):
-        at = picked[own.lag[picked] == k]
-        found.chosen[k, i, j] = at.size > 0
-        best = single[mine & (own.lag == k)].max(initial=-np.inf)
-        found.profile[k, i, j] = removal(local, at, n) - cost[at].sum() if at.size else best
+    best = _largest(own, gains(local.given, n) - cost)
+    found.profile[:, sources, j] = best[:, sources]
+    found.surplus[sources, j] = best[1:, sources].max(axis=0)
+    owner, lag = own.owner[local.chosen], own.lag[local.chosen]
+    chosen = np.intersect1d(sources, owner)
+    others = np.setdiff1d(sources, chosen)
+    found.stat[others, j], found.freedom[others, j] = additions(local, own.plain[1:, others].T, n)
+    for i in chosen:
+        mine = (owner == i).any(axis=1)
+        picked = local.chosen[mine]
+        found.stat[i, j], found.freedom[i, j] = removal(local, picked, n), picked.size
+        found.surplus[i, j] = found.stat[i, j] - cost[picked].sum()
+        for k in np.unique(lag[mine]):
+            at = local.chosen[mine & (lag == k)]
+            found.chosen[k, i, j] = True
+            found.profile[k, i, j] = removal(local, at, n) - cost[at].sum()
 
 
-def _plain(features: Features) -> BoolArray:
-    """[P] first feature of each sensor and lag: the value itself."""
-    single = np.flatnonzero(features.owner[:, 0] == features.owner[:, 1])
-    label = features.lag[single] * (features.sensors + 1) + features.owner[single, 0]
-    found = np.zeros(len(features.lag), bool)
-    found[single[np.unique(label, return_index=True)[1]]] = True
+def _largest(own: Features, worth: FloatArray) -> FloatArray:
+    """[K+1, N] the largest `worth` [P] of the features of each sensor and lag."""
+    found = np.full(own.plain.shape, -np.inf)
+    shown = own.owner[:, 0] != HIDDEN
+    for side in own.owner[shown].T:
+        np.maximum.at(found, (own.lag[shown], side), worth[shown])
     return found
 
 
@@ -129,17 +132,16 @@ def removal(local: Local, picked: IntArray, rows: float) -> float:
     return float(rows * np.log1p(lost / local.unexplained))
 
 
-def addition(local: Local, extra: IntArray, rows: float) -> tuple[float, int]:
-    """(stat, degrees of freedom) of adding features together."""
-    block = local.given.block(extra)
-    usable = np.diag(block) > 1e-4
-    extra, block = extra[usable], block[np.ix_(usable, usable)]
-    if extra.size == 0:
-        return 0.0, 1
-    c = local.given.cross[extra]
-    explained = float(np.dot(c, np.linalg.solve(block + 1e-9 * np.eye(len(block)), c)))
-    r2 = min(max(explained / local.unexplained, 0.0), 1 - 1e-9)
-    return float(-rows * np.log1p(-r2)), int(extra.size)
+def additions(local: Local, extra: IntArray, rows: float) -> tuple[FloatArray, IntArray]:
+    """(stat, degrees of freedom) [G] of adding the features of each group [G, m] together."""
+    block, cross = local.given.blocks(extra), local.given.cross[extra]
+    usable = np.diagonal(block, axis1=1, axis2=2) > LEAST_VARIANCE
+    unit = np.eye(extra.shape[1])
+    block = np.where(usable[:, :, None] & usable[:, None, :], block, 0.0) + unit * np.where(usable, 1e-9, 1.0)[:, None, :]
+    cross = np.where(usable, cross, 0.0)
+    explained = (cross * np.linalg.solve(block, cross[:, :, None])[:, :, 0]).sum(axis=1)
+    r2 = np.clip(explained / local.unexplained, 0.0, 1 - 1e-9)
+    return -rows * np.log1p(-r2), np.maximum(usable.sum(axis=1), 1)
 
 
 def log_evidence(score: FloatArray) -> FloatArray:

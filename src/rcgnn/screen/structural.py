@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import combinations
+from itertools import chain
 
 import numpy as np
 
@@ -15,20 +15,20 @@ from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
 from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
 from rcgnn.screen.drivers import Drivers
-from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns, moments
+from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns
 from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.known import Picks, hide, insist, pick
+from rcgnn.screen.moments import Moments
+from rcgnn.screen.offers import Offered, offered, penalty
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
-from rcgnn.screen.search import Local, extended_bic, grow, start
+from rcgnn.screen.search import grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.screen.width import MOST_SOURCES
 from rcgnn.series import BoolArray, FloatArray
 
 DRIVER_DRAWS = 4
-LINEAR_MUST_WIN_BY = 1 / 30
-"""In BIC a row: a curve that is not offered loses its link, one offered in vain costs little, and the less the more rows there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +75,6 @@ class Screened:
         return self.bases[0] if len(set(self.bases)) == 1 else "mixed"
 
 
-@dataclass(frozen=True, eq=False)
-class _Offered:
-    """What one target is offered under one basis, its moments, and what its lagged model is worth."""
-
-    basis: str
-    offer: Offer
-    features: Features
-    lagged: Local
-    value: float
-
-
 def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None = None, rng: np.random.Generator | None = None) -> Screened:
     """Evidence for every pair of sensors.
 
@@ -101,21 +90,18 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
         sample.signal, sample.segments, max_lag=sample.max_lag, basis="linear" if set(given) == {"linear"} else "nonlinear"
     )
     rows = sample.keep[tables.time]
-    known: dict[tuple[bytes, bool], Features] = {}
-    won, second, value = list[_Offered](), list[_Offered](), dict.fromkeys(BASES, 0.0)
-    for j, basis in enumerate(given):
-        tried = [_offered(name, j, tables, rows[:, j], config, known) for name in (BASES if basis == "auto" else (basis,))]
-        won.append(max(tried, key=_worth_choosing))
-        second.append(tried[-1])
-        for one in tried:
-            value[one.basis] += one.value
+    bank, tried = offered(tables, rows, given, config)
+    won, second = [max(one, key=lambda each: each.worth_choosing) for one in tried], [one[-1] for one in tried]
+    value = dict.fromkeys(BASES, 0.0)
+    for each in chain.from_iterable(tried):
+        value[each.basis] += each.value
     tested = {name for basis in given for name in (BASES if basis == "auto" else (basis,))}
-    found = _searched(won, tables, rows, config)
+    found = _searched(won, bank, rows, config)
     if won != second:
-        other = _searched(second, tables, rows, config)
+        other = _searched(second, bank, rows, config)
         while (disputed := _disputed(found, other)).any():
             won = [theirs if disputed[j] else mine for j, (mine, theirs) in enumerate(zip(won, second, strict=True))]
-            found = _searched(won, tables, rows, config)
+            found = _searched(won, bank, rows, config)
         found = replace(found, score=_two_opinions(found.score, other.score))
     found = replace(found, value={name: total for name, total in value.items() if name in tested})
     if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
@@ -127,36 +113,8 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
     return _given_drivers(found, driver_room.infer(_repeated(tables), count, margin, rng), config)
 
 
-def _offered(
-    basis: str, target: int, tables: Tables, mine: BoolArray, config: ScreenConfig, known: dict[tuple[bytes, bool], Features]
-) -> _Offered:
-    """The target's features under one basis; targets read in the same rows share the moments that have no products."""
-    linear = basis == "linear"
-    offer = Offer(columns=linear_columns(tables)) if linear and tables.width > 1 else Offer()
-    key = (np.packbits(mine).tobytes(), linear)
-    if key not in known:
-        known[key] = moments(tables, mine, offer)
-    features = hide(known[key], target, known_to(config))
-    if not linear:
-        offer = Offer(_pairs(features, target, _penalty(features, features.rows, config.gamma)))
-        features = hide(moments(tables, mine, offer), target, known_to(config))
-    rows = float(max(features.rows, 2))
-    price = _penalty(features, rows, config.gamma)
-    model = grow(start(features, target), features.lag > 0, rows=rows, penalty=price, most=config.max_features)
-    worth = -rows * float(np.log(model.unexplained)) - _shared_price(tables, rows, config.gamma) * len(model.chosen)
-    return _Offered(basis, offer, features, model, worth - float(np.log(rows)) * len(model.forced))
-
-
-def _worth_choosing(one: _Offered) -> float:
-    return one.value if one.basis == "linear" else one.value + LINEAR_MUST_WIN_BY * one.features.rows
-
-
-def _shared_price(tables: Tables, rows: float, gamma: float) -> float:
-    """One price of a feature for both bases, or the basis that offers more would also pay more for the same links."""
-    return extended_bic(rows, tables.sensors * (tables.max_lag + 1), gamma)
-
-
-def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: ScreenConfig) -> Screened:
+def _searched(won: list[Offered], bank: Moments, keep: BoolArray, config: ScreenConfig) -> Screened:
+    tables = bank.tables
     own, offers = [one.features for one in won], [one.offer for one in won]
     prior, sizes = known_to(config), [len(f.lag) for f in own]
     models = _models(own, config, sizes)
@@ -165,7 +123,7 @@ def _searched(won: list[_Offered], tables: Tables, keep: BoolArray, config: Scre
         own = insist(own, picks)
         models = _models(own, config, sizes)
     same_rows = bool((keep == keep[:, :1]).all())
-    joint = None if same_rows or not config.joint_rows else _joint(tables, keep, offers, models, config, picks)
+    joint = None if same_rows or not config.joint_rows else _joint(bank, keep, offers, models, config, picks)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
     if config.shape and any(ordered.parents):
         shapes = Shapes(tables, keep, offers, own)
@@ -211,7 +169,8 @@ def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> S
     """The screen again, without same-step links, every sensor's model given the drivers."""
     tables = _repeated(found.tables)
     offers = [replace(offer, hidden=drivers.paths) for offer in found.offers]
-    own = [hide(moments(tables, found.keep[:, j], offer), j, found.prior) for j, offer in enumerate(offers)]
+    bank = Moments.of(tables, offers)
+    own = [hide(bank.features(found.keep[:, j], offer), j, found.prior) for j, offer in enumerate(offers)]
     sizes = [len(f.lag) for f in own]
     unforced = _models(own, config, sizes)
     penalties = [unforced.penalty(j) for j in range(len(own))]
@@ -244,7 +203,7 @@ def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> 
     rows = np.array([float(max(f.rows, 2)) for f in own])
 
     def price(j: int) -> FloatArray:
-        cost = _penalty(own[j], rows[j], config.gamma, competing[j])
+        cost = penalty(own[j], rows[j], config.gamma, competing[j])
         cost[own[j].required] = 0.0
         return cost
 
@@ -252,9 +211,10 @@ def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> 
 
 
 def _joint(
-    tables: Tables, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig, picks: Picks
+    bank: Moments, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig, picks: Picks
 ) -> Callable[[int, int], Scores]:
     """(i, j) -> models of both on the rows in which both were read, each from the features that any of its models has used."""
+    tables = bank.tables
     always = linear_columns(tables)
     now = np.arange(tables.sensors * tables.width)
 
@@ -268,29 +228,10 @@ def _joint(
             same_step = now[np.isin(now % tables.sensors, (i, j))]
             if offers[t].columns is None:
                 columns = np.append(columns, same_step)
-            mine[t] = hide(moments(tables, both, replace(offers[t], columns=np.unique(columns))), t, known_to(config))
+            mine[t] = hide(bank.features(both, replace(offers[t], columns=np.unique(columns))), t, known_to(config))
         return _models(insist(mine, picks), config, [len(f.lag) for f in scores.features])
 
     return models
-
-
-def _penalty(features: Features, rows: float, gamma: float, competing: int | None = None) -> FloatArray:
-    """[P] the same price for every feature."""
-    count = len(features.lag)
-    return np.full(count, extended_bic(rows, competing or count, gamma))
-
-
-def _pairs(base: Features, target: int, penalty: FloatArray) -> list[tuple[int, int]]:
-    """Pairs of the target's most promising sources, the target itself among them."""
-    model = start(base, target)
-    lagged = base.lag > 0
-    grown = grow(model, lagged, rows=float(max(base.rows, 2)), penalty=penalty, most=MOST_SOURCES)
-    r2 = np.where(lagged, model.given.explained(), 0.0)
-    strength = np.array([r2[base.of(i)].max() for i in range(base.sensors)])
-    strength[target] = np.inf
-    strength[base.owner[grown.chosen].ravel()] += 10.0
-    best = np.sort(np.argsort(-strength, kind="stable")[:MOST_SOURCES])
-    return [(int(a), int(b)) for a, b in combinations(best, 2)]
 
 
 def scores(found: Evidence) -> FloatArray:
@@ -321,7 +262,7 @@ def sparse_support(moment: FloatArray, observed: FloatArray, prior: Prior | None
     for j in range(sensors):
         features = hide(everything, j, prior)
         base = start(features, j)
-        cost = _penalty(features, observed[j], 2.0)
+        cost = penalty(features, observed[j], 2.0)
         grown = grow(base, features.lag > 0, rows=float(max(observed[j], 2.0)), penalty=cost, most=MOST_SOURCES * lags)
         keep[j, np.concatenate([grown.chosen, base.forced]) - sensors] = True
     return keep

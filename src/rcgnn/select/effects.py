@@ -31,7 +31,7 @@ def strengths(screened: Screened) -> FloatArray:
                 if i == j and k > 0:
                     mine &= (features.owner[used] == j).all(axis=1)
                 picked, weight = used[mine], b[mine]
-                swing = weight @ features.gram[np.ix_(picked, picked)] @ weight
-                lean = weight @ features.gram[picked, features.plain(i, k)]
+                rows = features.gram.rows(np.append(picked, features.plain[k, i]))[:, picked]
+                swing, lean = weight @ rows[:-1] @ weight, weight @ rows[-1]
                 strength[k, i, j] = np.sqrt(max(swing, 0.0)) * (1.0 if lean >= 0 else -1.0)
     return strength

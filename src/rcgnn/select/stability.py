@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rcgnn.screen.features import rows_of
+from rcgnn.screen.features import columns_of
 from rcgnn.screen.partial import TINY
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
@@ -60,7 +60,7 @@ def _halves(count: int, rng: np.random.Generator) -> list[IntArray]:
 
 def _block_moments(screened: Screened, target: int, columns: IntArray) -> tuple[FloatArray, FloatArray]:
     """Uncentred moments [BLOCKS, q+1, q+1] of a constant and the columns, and rows [BLOCKS], averaged over draws."""
-    draws = [d[:, columns] for d in rows_of(screened.tables, screened.keep[:, target], screened.offers[target])]
+    draws = columns_of(screened.tables, screened.keep[:, target], screened.offers[target], columns)
     rows = draws[0].shape[0]
     block = np.minimum(np.arange(rows) * BLOCKS // max(rows, 1), BLOCKS - 1)
     size = len(columns) + 1

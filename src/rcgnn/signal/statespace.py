@@ -19,6 +19,9 @@ import numpy as np
 
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
+STILL = 1e-12
+"""A covariance that changes by less than this share of its largest entry from row to row has settled."""
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:
@@ -107,14 +110,45 @@ class Posterior:
 
 
 @dataclass(frozen=True, eq=False)
+class _Update:
+    """How the readings of one row change the state; the same object in all rows of a run once the covariance no longer moves.
+
+    Attributes:
+        cov: [D, D] of the state given the rows before.
+        seen: [m] sensors that are read.
+        noise: [m] variance of these readings.
+        gain, precision: [D, m] and [m, m].
+        after: [D, D] covariance given this row as well.
+        log_det: of the predictive covariance.
+    """
+
+    cov: FloatArray
+    seen: IntArray
+    noise: FloatArray
+    gain: FloatArray
+    precision: FloatArray
+    after: FloatArray
+    log_det: float
+
+    @classmethod
+    def of(cls, cov: FloatArray, seen: IntArray, noise: FloatArray) -> _Update:
+        predictive = cov[np.ix_(seen, seen)] + np.diag(noise)
+        precision = np.linalg.inv(predictive)
+        gain = cov[:, seen] @ precision
+        after = cov - gain @ cov[seen]
+        log_det = float(np.linalg.slogdet(predictive)[1])
+        return cls(cov, seen, noise, gain, np.asarray(precision, np.float64), 0.5 * (after + after.T), log_det)
+
+    def is_that_of(self, cov: FloatArray, seen: IntArray, noise: FloatArray) -> bool:
+        return np.array_equal(seen, self.seen) and np.array_equal(noise, self.noise) and _still(cov, self.cov)
+
+
+@dataclass(frozen=True, eq=False)
 class _Step:
     """What the backward pass needs of one row."""
 
     mean: FloatArray
-    cov: FloatArray
-    seen: IntArray
-    gain: FloatArray
-    precision: FloatArray
+    update: _Update
     surprise: FloatArray
 
 
@@ -147,7 +181,8 @@ def smooth(
         rng: needed when `draws` > 0.
 
     Returns:
-        The posterior; cost O(T N^2 L (N + L)) time, memory O(longest segment x (N L)^2).
+        The posterior; time O((N L)^3) for every row until the covariance settles, and after every change in what is read, O((N L)^2) for
+        all others; memory O((N L)^2) for each row of the first kind.
     """
     values, mask, noise = readings.values, readings.mask, readings.noise(model.R)
     rows, sensors = values.shape
@@ -219,12 +254,7 @@ def _forward(
     for t in range(len(target)):
         if t > 0:
             mean = np.concatenate([model.A @ mean[:past], mean[:past]])
-            across = model.A @ cov[:past, :past]
-            cov, before = np.empty_like(cov), cov
-            cov[:sensors, :sensors] = across @ model.A.T + model.Q
-            cov[:sensors, sensors:] = across
-            cov[sensors:, :sensors] = across.T
-            cov[sensors:, sensors:] = before[:past, :past]
+            cov = _ahead(model, steps)
         seen = np.flatnonzero(mask[t])
         surprise = target[t, seen] - mean[seen]
         spread = cov[seen, seen] + noise[t, seen]
@@ -232,16 +262,29 @@ def _forward(
         if far.any():
             gated[t, seen[far]] = True
             seen, surprise = seen[~far], surprise[~far]
-        predictive = cov[np.ix_(seen, seen)] + np.diag(noise[t, seen])
-        precision = np.linalg.inv(predictive)
-        gain = cov[:, seen] @ precision
-        steps.append(_Step(mean, cov, seen.astype(np.int64), gain, np.asarray(precision, np.float64), surprise))
-        weighted = precision @ surprise[:, 0]
-        log_likelihood -= 0.5 * (surprise[:, 0] @ weighted + np.linalg.slogdet(predictive)[1] + len(seen) * np.log(2 * np.pi))
-        mean = mean + gain @ surprise
-        cov = cov - gain @ cov[seen]
-        cov = 0.5 * (cov + cov.T)
+        update = steps[-1].update if steps else None
+        if update is None or not update.is_that_of(cov, seen, noise[t, seen]):
+            update = _Update.of(cov, seen, noise[t, seen])
+        steps.append(_Step(mean, update, surprise))
+        weighted = update.precision @ surprise[:, 0]
+        log_likelihood -= 0.5 * (surprise[:, 0] @ weighted + update.log_det + len(seen) * np.log(2 * np.pi))
+        mean = mean + update.gain @ surprise
     return steps, gated, float(log_likelihood)
+
+
+def _ahead(model: LinearModel, steps: list[_Step]) -> FloatArray:
+    """[D, D] covariance of the next state; where the last two rows shared an update it is that of the last one."""
+    update, past = steps[-1].update, model.A.shape[1]
+    if len(steps) > 1 and steps[-2].update is update:
+        return update.cov
+    before = update.after[:past, :past]
+    across = model.A @ before
+    return np.block([[across @ model.A.T + model.Q, across], [across.T, before]])
+
+
+def _still(now: FloatArray, before: FloatArray) -> bool:
+    """Has a covariance stopped moving?"""
+    return now is before or float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
 
 
 def _backward(model: LinearModel, steps: list[_Step]) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -251,26 +294,38 @@ def _backward(model: LinearModel, steps: list[_Step]) -> tuple[FloatArray, Float
     variance = np.zeros((len(steps), sensors))
     cov_sum = np.zeros((size, size))
     score, information = np.zeros((size, columns)), np.zeros((size, size))
+    spread, fixed = np.zeros((size, size)), False
     A = model.A
     for t in range(len(steps) - 1, -1, -1):
-        step, seen = steps[t], steps[t].seen
+        step, update = steps[t], steps[t].update
+        seen, gain = update.seen, update.gain
+        same = t < len(steps) - 1 and steps[t + 1].update is update
         if t < len(steps) - 1:
             back = np.zeros_like(score)
             back[:past] = A.T @ score[:sensors] + score[sensors:]
-            cross = A.T @ information[:sensors, sensors:]
-            curve = np.zeros_like(information)
-            curve[:past, :past] = A.T @ information[:sensors, :sensors] @ A + cross + cross.T + information[sensors:, sensors:]
-            score, information = back, curve
-        turned = step.gain.T @ information
-        score[seen] += step.precision @ step.surprise - step.gain.T @ score
-        corner = turned @ step.gain + step.precision
-        information[:, seen] -= turned.T
-        information[seen] -= turned
-        information[np.ix_(seen, seen)] += corner
-        information = 0.5 * (information + information.T)
-        means[t] = step.mean + step.cov @ score
-        shrink = step.cov @ information @ step.cov
-        variance[t] = np.maximum(np.diag(step.cov)[:sensors] - np.diag(shrink)[:sensors], 0.0)
+            score = back
+        score[seen] += update.precision @ step.surprise - gain.T @ score
+        if not (fixed and same):
+            ahead, information = information, _informed(A, information, update)
+            fixed = same and _still(information, ahead)
+            spread = update.cov - update.cov @ information @ update.cov
+        means[t] = step.mean + update.cov @ score
+        variance[t] = np.maximum(np.diag(spread)[:sensors], 0.0)
         if t >= model.lags:
-            cov_sum += step.cov - shrink
+            cov_sum += spread
     return means, cov_sum, variance
+
+
+def _informed(A: FloatArray, ahead: FloatArray, update: _Update) -> FloatArray:
+    """[D, D] what this row's readings and all later ones say about its state, from what the later ones say about the next state."""
+    sensors, past = A.shape
+    seen, gain = update.seen, update.gain
+    cross = A.T @ ahead[:sensors, sensors:]
+    information = np.zeros_like(ahead)
+    information[:past, :past] = A.T @ ahead[:sensors, :sensors] @ A + cross + cross.T + ahead[sensors:, sensors:]
+    turned = gain.T @ information
+    corner = turned @ gain + update.precision
+    information[:, seen] -= turned.T
+    information[seen] -= turned
+    information[np.ix_(seen, seen)] += corner
+    return np.asarray(0.5 * (information + information.T))

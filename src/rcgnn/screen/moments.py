@@ -1,0 +1,184 @@
+"""Second moments of the features, averaged over posterior draws: those over all rows once, and for each target the rows that count.
+
+A sensor is a target only in rows where it was read, so every target has moments of its own. What most of them share is counted once:
+the sums over all rows of every basis feature, and of the products of two sensors where many targets are offered the same ones. A
+target's sums are these less the sums over the rows it was not read in, or its own rows' where those are fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rcgnn.screen.features import EVERYTHING, Features, Offer, Tables, features_at, labels
+from rcgnn.screen.gram import LEAST_SD, RIDGE, Dense, Gram, Less
+from rcgnn.series import BoolArray, FloatArray, IntArray
+
+CHUNK = 4_000_000
+"""Numbers that are laid out at a time."""
+DENSE = 1_000
+"""Up to this many features every target has a matrix of its own; beyond, rows of it are made as they are asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over rows.
+
+    Attributes:
+        first: [S, P] of each feature, by draw.
+        second: [P, P] of products, over all draws.
+    """
+
+    first: FloatArray
+    second: FloatArray
+
+    def at(self, columns: IntArray) -> Sums:
+        """Of some columns."""
+        return Sums(self.first[:, columns], self.second[np.ix_(columns, columns)])
+
+    def less(self, other: Sums) -> Sums:
+        """Without the rows of another."""
+        return Sums(self.first - other.first, self.second - other.second)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Moments of one table over any of its rows.
+
+    Attributes:
+        tables: features.
+        pool: products that are summed over all rows with the basis features; others are summed target by target.
+        hidden: paths of hidden drivers, the same for every target; they stand last.
+        every: sums over all rows.
+    """
+
+    tables: Tables
+    pool: tuple[tuple[int, int], ...]
+    hidden: Sequence[FloatArray]
+    every: Sums
+
+    @classmethod
+    def of(cls, tables: Tables, offers: Sequence[Offer] = ()) -> Moments:
+        """Of one table, with the products that targets will be offered, where it pays to count them once for all."""
+        pool = sorted({pair for offer in offers for pair in offer.pairs})
+        if not _worth(len(pool), [len(offer.pairs) for offer in offers], tables):
+            pool = []
+        hidden = offers[0].hidden if offers else ()
+        rows = np.arange(len(tables.at))
+        return cls(tables, tuple(pool), hidden, sums(tables, rows, Offer(pool, hidden=hidden)))
+
+    def offering(self, offers: Sequence[Offer]) -> Moments:
+        """The same with the products of some offers; itself where there are none."""
+        return Moments.of(self.tables, offers) if any(offer.pairs for offer in offers) else self
+
+    def features(self, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
+        """Correlations of an offer's features over the rows in `keep` [rows], averaged over draws.
+
+        Rows that do not count are those in which the target was never read: they would only echo the smoother.
+        """
+        count = max(int(keep.sum()), 1)
+        lag, owner = labels(self.tables, offer)
+        value = np.arange(self.tables.sensors)
+        value = value if offer.columns is None else np.searchsorted(offer.columns, value)
+        return Features(self._gram(keep, offer, len(lag)), lag, owner, value, count)
+
+    def _gram(self, keep: BoolArray, offer: Offer, size: int) -> Gram:
+        rows, out = np.flatnonzero(keep), np.flatnonzero(~keep)
+        if len(rows) <= 1:
+            return Dense(RIDGE * np.eye(size))
+        columns = self._columns(offer)
+        if columns is None:
+            return _correlations(self._beside(rows, out, offer), len(rows))
+        if len(out) >= len(rows):
+            return _correlations(sums(self.tables, rows, offer), len(rows))
+        if size <= DENSE:
+            whole = self.every.at(columns)
+            return _correlations(whole.less(sums(self.tables, out, offer)) if len(out) else whole, len(rows))
+        return self._lazily(out, offer, columns, len(rows))
+
+    def _columns(self, offer: Offer) -> IntArray | None:
+        """[P] where an offer's features stand in `every`; None where its products do not."""
+        if not set(offer.pairs) <= set(self.pool):
+            return None
+        plain, lags = self.tables.plain, self.tables.max_lag
+        place = {pair: number for number, pair in enumerate(self.pool)}
+        mine = np.array([place[pair] for pair in offer.pairs], np.int64)
+        columns = np.concatenate([np.arange(plain), plain + (np.arange(lags)[:, None] * len(self.pool) + mine).ravel()])
+        if offer.columns is not None:
+            columns = columns[offer.columns]
+        drivers = self.hidden[0].shape[1] if self.hidden else 0
+        return np.concatenate([columns, plain + lags * len(self.pool) + np.arange(drivers)])
+
+    def _beside(self, rows: IntArray, out: IntArray, offer: Offer) -> Sums:
+        """Sums of basis features that all targets share, with those of products that are this target's alone."""
+        basis = np.arange(self.tables.plain) if offer.columns is None else offer.columns[offer.columns < self.tables.plain]
+        alone = Offer(columns=basis)
+        shared = sums(self.tables, rows, alone) if len(out) >= len(rows) else self.every.at(basis).less(sums(self.tables, out, alone))
+        first, cross, second = _crossed(self.tables, rows, offer, len(basis))
+        block = np.block([[shared.second, cross], [cross.T, second]])
+        return Sums(np.concatenate([shared.first, first], axis=1), block)
+
+    def _lazily(self, out: IntArray, offer: Offer, columns: IntArray, count: int) -> Less:
+        draws = len(self.tables.draws)
+        left = np.concatenate([features_at(self.tables, draw, out, offer) for draw in range(draws)])
+        whole = len(columns) == len(self.every.second) and bool((np.diff(columns) == 1).all())
+        total = self.every.second if whole else self.every.second[np.ix_(columns, columns)]
+        mean = (self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)) / count
+        power = (np.diag(total) - np.square(left).sum(axis=0)) / (draws * count)
+        inverse = _inverse_sd(power - np.square(mean).mean(axis=0))
+        return Less(total, left, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
+
+
+def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
+    """`Moments.features` for one target alone."""
+    return Moments.of(tables, [offer]).features(keep, offer)
+
+
+def _worth(pooled: int, offered: Sequence[int], tables: Tables) -> bool:
+    """Do sums of all products cost less than those of each target's own?"""
+    apart = sum(each * tables.max_lag * (tables.plain + each * tables.max_lag) for each in offered)
+    return (tables.plain + pooled * tables.max_lag) ** 2 / 2 <= apart
+
+
+def sums(tables: Tables, rows: IntArray, offer: Offer) -> Sums:
+    """Sums of the features of an offer over some rows, a chunk of them at a time."""
+    size, draws = len(labels(tables, offer)[0]), len(tables.draws)
+    first, second = np.zeros((draws, size)), np.zeros((size, size))
+    step = max(CHUNK // max(size, 1), 1)
+    for draw in range(draws):
+        for begin in range(0, len(rows), step):
+            x = features_at(tables, draw, rows[begin : begin + step], offer)
+            first[draw] += x.sum(axis=0)
+            second += x.T @ x
+    return Sums(first, second)
+
+
+def _crossed(tables: Tables, rows: IntArray, offer: Offer, basis: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Sums of what follows an offer's first `basis` features: alone [S, q], with these [basis, q], among themselves [q, q]."""
+    size, draws = len(labels(tables, offer)[0]), len(tables.draws)
+    first, cross, second = np.zeros((draws, size - basis)), np.zeros((basis, size - basis)), np.zeros((size - basis,) * 2)
+    step = max(CHUNK // size, 1)
+    for draw in range(draws):
+        for begin in range(0, len(rows), step):
+            x = features_at(tables, draw, rows[begin : begin + step], offer)
+            own = np.ascontiguousarray(x[:, basis:])
+            first[draw] += own.sum(axis=0)
+            cross += x[:, :basis].T @ own
+            second += own.T @ own
+    return first, cross, second
+
+
+def _correlations(total: Sums, count: int) -> Dense:
+    draws = len(total.first)
+    mean = total.first / count
+    second = total.second / (draws * count) - mean.T @ mean / draws
+    inverse = _inverse_sd(np.diag(second))
+    gram = second * inverse[:, None] * inverse
+    gram[np.diag_indices_from(gram)] = np.where(inverse > 0, 1.0 + RIDGE, RIDGE)
+    return Dense(gram)
+
+
+def _inverse_sd(variance: FloatArray) -> FloatArray:
+    return np.where(variance > LEAST_SD**2, 1.0 / np.sqrt(np.maximum(variance, LEAST_SD**2)), 0.0)
