@@ -42,7 +42,7 @@ def station(folder: Path) -> RunDir:
     run = RunDir(folder)
     run.write_config(Config())
     fit = fit_series(readings, Config(), on_record=run.append)
-    run.write("traces.npz", as_npz(traces(readings, fit.prepared, fit.signal)))
+    run.write("traces.npz", as_npz(traces(fit.series, fit.prepared, fit.signal)))
     run.write_answer(fit, readings, Config())
     return run
 
