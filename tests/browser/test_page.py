@@ -19,6 +19,7 @@ from rcgnn.rundir import RunDir
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
 DRAWN = "return [...document.querySelectorAll('#canvas .link')].filter(g => g.getClientRects().length).length"
 SLIDE = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('input'))"
+PALETTE = "return ['page', 'card', 'text', 'blue', 'warn', 'band'].map(Report.colour)"
 COLUMN = "return [...document.querySelectorAll('#link-table tbody tr')].map(r => r.cells[arguments[0]].textContent)"
 
 
@@ -202,12 +203,25 @@ def test_nothing_reaches_over_the_edge_of_a_phone(visit, case):
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
 
 
-def test_printing_leaves_out_what_is_pressed(visit):
-    driver = visit("hostile", theme="dark")
+def test_the_button_and_the_system_give_the_same_dark_colours(visit):
+    by_system = visit("failed", theme="dark").execute_script(PALETTE)
+    driver = visit("failed", theme="light")
+    light = driver.execute_script(PALETTE)
+    driver.find_element(By.ID, "theme").click()
+    assert driver.execute_script(PALETTE) == by_system
+    assert all(one != other for one, other in zip(light, by_system, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_printing_leaves_out_what_is_pressed(visit, theme):
+    driver = visit("hostile", theme=theme)
+    if theme == "light":  # the other way to a dark page
+        driver.find_element(By.ID, "theme").click()
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not driver.find_element(By.CSS_SELECTOR, ".top").is_displayed()
     assert not driver.find_element(By.ID, "filters").is_displayed()
     assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert driver.execute_script(PALETTE)[1:5] == ["#ffffff", "#000000", "#0072b2", "#8a5a00"]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
