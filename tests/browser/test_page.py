@@ -47,6 +47,15 @@ def test_opens_without_an_error_and_without_a_request(visit, case):
     assert driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)") == []
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_contents_name_the_sections_that_are_shown(visit, case):
+    driver = visit(case)
+    listed = driver.execute_script("return [...document.querySelectorAll('#contents a')].map(a => a.hash.slice(1))")
+    shown = driver.execute_script("return [...document.querySelectorAll('main > section')].filter(s => s.offsetParent).map(s => s.id)")
+    assert listed == shown
+    assert ("evidence" in listed) == (case not in ("without links", "undecidable"))
+
+
 def test_foreign_scripts_and_requests_are_refused(visit):
     driver = visit("failed")
     driver.execute_script(

@@ -29,7 +29,10 @@ def watch(
 
     stored = RunDir.open(run)
     if once:
-        print_look(Follower(stored).look())
+        look = Follower(stored).look()
+        print_look(look)
+        if look.complete and not look.records:
+            print_end(stored)
         return
     if text:
         for look in looks(stored, patience=give_up):

@@ -27,6 +27,8 @@ def print_look(look: Look) -> None:
     to = console()
     if look.again:
         to.print("The run was begun anew.")
+    if not look.records and not look.complete:
+        to.print("No epoch yet.")
     for record in look.records:
         to.print(epoch_line(record))
         for finding in record.diagnoses:
