@@ -295,7 +295,6 @@ def _given_up(refined: Refined | None) -> list[Finding]:
             severity="act",
             message=f"the neural stage was given up ({refined.failed}); the graph is the screen's, as in every run.",
             remedy="Lower train.lr, or look at the health record for the first bad tensor.",
-            applied=True,
         )
     ]
 

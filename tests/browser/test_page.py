@@ -56,6 +56,18 @@ def test_the_contents_name_the_sections_that_are_shown(visit, case):
     assert ("evidence" in listed) == (case not in ("without links", "undecidable"))
 
 
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("without links", "No network was trained: too few rows."),
+        ("failed at once", "The network was given up before its first epoch was done; Findings say why."),
+        ("failed", "2 epochs. The network checks the screen's links on held-out rows; it decides none of them."),
+    ],
+)
+def test_why_there_is_no_training(visit, case, said):
+    assert visit(case).find_element(By.ID, "training-what").text == said
+
+
 def test_foreign_scripts_and_requests_are_refused(visit):
     driver = visit("failed")
     driver.execute_script(
