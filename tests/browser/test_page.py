@@ -19,6 +19,7 @@ from rcgnn.rundir import RunDir
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
 DRAWN = "return [...document.querySelectorAll('#canvas .link')].filter(g => g.getClientRects().length).length"
 SLIDE = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('input'))"
+INKS = "return [...document.querySelectorAll('.plot')].map(p => p.layout.font.color)"
 PALETTE = "return ['page', 'card', 'text', 'blue', 'warn', 'band'].map(Report.colour)"
 COLUMN = "return [...document.querySelectorAll('#link-table tbody tr')].map(r => r.cells[arguments[0]].textContent)"
 
@@ -244,6 +245,19 @@ def test_printing_leaves_out_what_is_pressed(visit, theme):
     assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert driver.execute_script(PALETTE)[1:5] == ["#ffffff", "#000000", "#0072b2", "#8a5a00"]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_charts_are_light_on_paper_and_dark_again_after_it(visit):
+    driver = visit("failed", theme="dark")
+    draw_all(driver)
+    dark = driver.execute_script(INKS)
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    paper = driver.execute_script(INKS)
+    driver.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert driver.execute_script(INKS) == dark
+    assert len(dark) > 3
+    assert (set(dark), set(paper)) == ({"#b3c0c6"}, {"#4b5960"})
+    assert driver.execute_script("return document.documentElement.dataset.theme") is None
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
