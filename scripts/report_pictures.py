@@ -42,18 +42,21 @@ def station(folder: Path) -> RunDir:
     run = RunDir(folder)
     run.write_config(Config())
     fit = fit_series(readings, Config(), on_record=run.append)
-    run.write("traces.npz", as_npz(traces(readings, fit.prepared, fit.signal)))
+    run.write("traces.npz", as_npz(traces(fit.series, fit.prepared, fit.signal)))
     run.write_answer(fit, readings, Config())
     return run
 
 
-def shot(driver: Any, page: Path, size: tuple[int, int], theme: str) -> bytes:
-    """The top of the page as PNG."""
+def shown_at(driver: Any, size: tuple[int, int], theme: str) -> None:
+    """What the driver shows, in a window of this size and in this theme."""
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
-    driver.get(page.resolve().as_uri())
+
+
+def shot(driver: Any) -> bytes:
+    """The window as PNG."""
     return base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
 
 
@@ -66,6 +69,12 @@ def smaller(png: bytes) -> bytes:
     return packed.getvalue()
 
 
+def store(file: Path, png: bytes) -> None:
+    """Write it, smaller, and say so."""
+    file.write_bytes(smaller(png))
+    print(f"wrote {file} ({file.stat().st_size / 1000:.0f} kB)")
+
+
 def main() -> int:
     """Exit code."""
     parser = argparse.ArgumentParser(description="Draw the pictures of docs/report.md.")
@@ -76,9 +85,9 @@ def main() -> int:
         run = RunDir.open(given.run) if given.run else station(Path(folder) / "run")
         page = write_report(run, Path(folder) / "report.html")
         for name, (width, height, theme) in PICTURES.items():
-            file = given.out / f"report-{name}.png"
-            file.write_bytes(smaller(shot(driver, page, (width, height), theme)))
-            print(f"wrote {file} ({file.stat().st_size / 1000:.0f} kB)")
+            shown_at(driver, (width, height), theme)
+            driver.get(page.resolve().as_uri())
+            store(given.out / f"report-{name}.png", shot(driver))
     return 0
 
 

@@ -59,6 +59,19 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted name: what a section holds stands under `section.name`; deeper values stay whole.
+
+    Example:
+        >>> dotted({"seed": 1, "data": {"max_lag": 3}})
+        {'seed': 1, 'data.max_lag': 3}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
 def plain(value: Any) -> Any:
     """Numbers, text, lists and dicts only; a number that is not finite is absent, and absent is null.
 

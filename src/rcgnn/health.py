@@ -142,6 +142,25 @@ class HealthRecord(Part):
         """One line of JSON, no line break inside."""
         return json.dumps(self.model_dump(), ensure_ascii=False, allow_nan=False)
 
+    def news(self, epochs: int) -> dict[str, Any]:
+        """What a `Progress` is told of the epoch; the loss is the held-out one where there is one.
+
+        Args:
+            epochs: how many there are at most.
+
+        Example:
+            >>> HealthRecord(epoch=1, step=9, lr=None, seed=1, loss=LossHealth(train=1.5, val=2.0)).news(60)["loss"]
+            2.0
+        """
+        return {
+            "epoch": self.epoch,
+            "epochs": epochs,
+            "loss": self.loss.train if self.loss.val is None else self.loss.val,
+            "links": None if self.graph is None else self.graph.edges,
+            "clip_share": self.grad.clip_share,
+            "lr": self.lr,
+        }
+
     @classmethod
     def from_line(cls, line: str) -> HealthRecord:
         """Inverse of `to_line`."""

@@ -69,6 +69,7 @@ class Fit:
         summary: plain facts: seconds by stage, ranges before and after, basis, what the network gained.
         state: network weights by name.
         scaler: how readings were scaled.
+        series: the table as it was fitted: with even steps where `data.resample` asks for them.
         quality: the data-quality report; None for the origin's recipes.
         prepared, signal, screened, refined: the stages' own results; None where a stage did not run.
         decision: what was decided about the active sensors, and on what; None where no screen ran.
@@ -81,6 +82,7 @@ class Fit:
     summary: dict[str, Any]
     state: dict[str, NDArray]
     scaler: Mapping[str, Any]
+    series: Series
     quality: QualityReport | None = None
     prepared: Prepared | None = None
     signal: Signal | None = None
@@ -151,7 +153,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
         facts |= reached.facts()
     if len(prepared.active) < LEAST_SENSORS:
         graph = undecidable(series.names, config.data.lags, report, prior)
-        return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), report, prepared)
+        return Fit(graph, findings, [], facts | {"verdict": "undecidable"}, {}, prepared.scaler.to_dict(), series, report, prepared)
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
@@ -179,7 +181,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     findings += [*again, *_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle, decision)
     state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
-    return Fit(graph, findings, records, facts, state, scaler, report, prepared, signal, screened, refined, mechanism, decision)
+    return Fit(graph, findings, records, facts, state, scaler, series, report, prepared, signal, screened, refined, mechanism, decision)
 
 
 def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
@@ -293,7 +295,6 @@ def _given_up(refined: Refined | None) -> list[Finding]:
             severity="act",
             message=f"the neural stage was given up ({refined.failed}); the graph is the screen's, as in every run.",
             remedy="Lower train.lr, or look at the health record for the first bad tensor.",
-            applied=True,
         )
     ]
 
@@ -314,4 +315,4 @@ def _origin(series: Series, config: Config, progress: Progress, on_record: OnRec
     seconds = {"train": round(time.perf_counter() - began, 3)}
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}
     findings = [*trained.findings, *diagnose(trained.records, config)]
-    return Fit(done.graph, findings, trained.records, {"seconds": seconds, "origin": done.summary}, state, {})
+    return Fit(done.graph, findings, trained.records, {"seconds": seconds, "origin": done.summary}, state, {}, series)

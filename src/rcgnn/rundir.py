@@ -118,6 +118,8 @@ class RunDir:
         run = cls.__new__(cls)
         run.path = Path(path)
         if not run.path.is_dir():
+            if run.path.exists():
+                raise RunDirError(f"{run.path}: is a file; expected the folder that was named after --out.")
             raise RunDirError(f"{run.path}: there is no such run folder; `rcgnn fit TABLE --out {run.path}` makes one.")
         if not any((run.path / name).exists() for name in (MARKER, "graph.json", "summary.json")):
             raise RunDirError(f"{run.path}: the folder holds no run of rcgnn; give the folder that was named after --out.")
@@ -167,10 +169,9 @@ class RunDir:
 
     def graph(self) -> CausalGraph:
         """The graph, from `graph.json`."""
+        text = self._text("graph.json")
         try:
-            return CausalGraph.from_json(self._text("graph.json"))
-        except RunDirError:
-            raise
+            return CausalGraph.from_json(text)
         except InputError as error:
             raise RunDirError(f"{self.path}: {error} Run `rcgnn fit` again.") from error
 
@@ -228,14 +229,16 @@ class RunDir:
         return self._npz("traces.npz") if (self.path / "traces.npz").exists() else {}
 
     def _npz(self, name: str) -> dict[str, NDArray[Any]]:
+        content = self._read(name)
         try:
-            return from_npz(self._read(name))
+            return from_npz(content)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
 
     def _object(self, name: str) -> dict[str, Any]:
+        text = self._text(name)
         try:
-            raw = json.loads(self._text(name))
+            raw = json.loads(text)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
         if not isinstance(raw, dict) or not isinstance(raw.get("schema_version"), int):
@@ -320,14 +323,8 @@ def digest(series: Series) -> str:
 
 
 def _arrays(graph: CausalGraph) -> dict[str, NDArray[Any]]:
-    return {
-        "names": np.array(graph.names, dtype=np.str_),
-        "score": graph.score,
-        "verdict": graph.verdict,
-        "strength": graph.strength,
-        "confidence": graph.confidence,
-        **_effects(graph),
-    }
+    numbers = {name: getattr(graph, name) for name in ("score", "verdict", "strength", "confidence")}
+    return {"names": np.array(graph.names, dtype=np.str_), **numbers, **_effects(graph)}
 
 
 def _effects(graph: CausalGraph) -> dict[str, NDArray[Any]]:

@@ -45,5 +45,5 @@ def chrome() -> Iterator[Any]:
 
 def draw_all(driver: Any) -> None:
     """Draw the charts that are out of sight too."""
-    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint')); window.dispatchEvent(new Event('afterprint'))")
     assert driver.execute_script(SEEN)

@@ -134,6 +134,11 @@ def failed(path: Path) -> RunDir:
     return stored(path, Answer(linked(("a", "b", "c", "d")), (finding,), {"verdict": "refinement failed: NONFINITE"}), health=records(2))
 
 
+def failed_at_once(path: Path) -> RunDir:
+    """The network was given up before its first epoch."""
+    return stored(path, Answer(linked(("a", "b", "c")), (), {"verdict": "refinement failed: UPDATE_RATIO"}))
+
+
 def origin(path: Path) -> RunDir:
     """A recipe without strength and confidence."""
     graph = linked(("a", "b", "c"), max_lag=1)
@@ -151,6 +156,7 @@ CASES = {
     "without links": without_links,
     "undecidable": undecidable,
     "failed": failed,
+    "failed at once": failed_at_once,
     "origin": origin,
     "hundred": hundred,
 }

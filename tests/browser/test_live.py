@@ -9,13 +9,16 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from browser.chrome import draw_all
-from browser.runs import HOSTILE, SCRIPT, records
+from browser.runs import HOSTILE, LONG, SCRIPT, records
 from rcgnn.live.feed import Feed
 from rcgnn.live.page import live_page
 from rcgnn.live.server import LiveServer
 
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
 POINTS = "return [...document.querySelectorAll('#training-charts .plot')].map(p => p.data ? p.data[0].x.length : 0)"
+RIGHT = "return [...document.querySelectorAll('main *, header *')].map(e => e.getBoundingClientRect().right).filter(x => x > 0)"
+INK = "return document.querySelector('#training-charts .plot').layout.font.color"
+PHONE = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
 CAPTIONS = ["Loss (mean log error)", "Loss by term, before weighting", "Gradient norm", "Share of steps clipped", "Learning rate"]
 
 
@@ -128,6 +131,31 @@ def test_a_failure_is_told_and_the_charts_stay(live, feed):
     wait(driver, "return document.getElementById('state').textContent", "failed")
     assert driver.find_element(By.ID, "state-why").text == "screen: no sensor is left <b>."
     assert len(driver.find_elements(By.CSS_SELECTOR, "#training-charts figure")) == 6
+
+
+def test_on_a_phone_nothing_reaches_over_the_edge_and_all_of_it_works(live, feed):
+    driver, _ = live
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    feed.progress("smooth", {"done": 3, "total": 20})
+    feed.progress("train", {"epoch": 4, "epochs": 8, "loss": 1.0496, "links": 3, "clip_share": 0.25, "message": LONG})
+    for record in records(4):
+        feed.record(record)
+    wait(driver, "return document.querySelectorAll('.events li').length", 2)
+    draw_all(driver)
+    wait(driver, "return document.documentElement.scrollWidth <= window.innerWidth && window.innerWidth", PHONE["width"])
+    assert max(driver.execute_script(RIGHT)) <= PHONE["width"]
+    feed.record(records(5)[4])
+    wait(driver, POINTS, [5] * 6)
+    events = driver.find_element(By.CSS_SELECTOR, "#training-events summary")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", events)
+    events.click()
+    wait(driver, "return document.documentElement.scrollWidth", PHONE["width"])
+    assert SCRIPT in driver.find_element(By.CSS_SELECTOR, ".events").text
+    before = driver.execute_script(INK)
+    driver.find_element(By.ID, "theme").click()
+    wait(driver, "return Report.dark()", True)
+    assert driver.execute_script(INK) != before
+    assert driver.get_log("browser") == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -19,6 +19,8 @@ from rcgnn.rundir import RunDir
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
 DRAWN = "return [...document.querySelectorAll('#canvas .link')].filter(g => g.getClientRects().length).length"
 SLIDE = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('input'))"
+INKS = "return [...document.querySelectorAll('.plot')].map(p => p.layout.font.color)"
+PALETTE = "return ['page', 'card', 'text', 'blue', 'warn', 'band'].map(Report.colour)"
 COLUMN = "return [...document.querySelectorAll('#link-table tbody tr')].map(r => r.cells[arguments[0]].textContent)"
 
 
@@ -44,6 +46,27 @@ def test_opens_without_an_error_and_without_a_request(visit, case):
     draw_all(driver)
     assert driver.get_log("browser") == []
     assert driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)") == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_contents_name_the_sections_that_are_shown(visit, case):
+    driver = visit(case)
+    listed = driver.execute_script("return [...document.querySelectorAll('#contents a')].map(a => a.hash.slice(1))")
+    shown = driver.execute_script("return [...document.querySelectorAll('main > section')].filter(s => s.offsetParent).map(s => s.id)")
+    assert listed == shown
+    assert ("evidence" in listed) == (case not in ("without links", "undecidable"))
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("without links", "No network was trained: too few rows."),
+        ("failed at once", "The network was given up before its first epoch was done; Findings say why."),
+        ("failed", "2 epochs. The network checks the screen's links on held-out rows; it decides none of them."),
+    ],
+)
+def test_why_there_is_no_training(visit, case, said):
+    assert visit(case).find_element(By.ID, "training-what").text == said
 
 
 def test_foreign_scripts_and_requests_are_refused(visit):
@@ -202,13 +225,39 @@ def test_nothing_reaches_over_the_edge_of_a_phone(visit, case):
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
 
 
-def test_printing_leaves_out_what_is_pressed(visit):
-    driver = visit("hostile", theme="dark")
+def test_the_button_and_the_system_give_the_same_dark_colours(visit):
+    by_system = visit("failed", theme="dark").execute_script(PALETTE)
+    driver = visit("failed", theme="light")
+    light = driver.execute_script(PALETTE)
+    driver.find_element(By.ID, "theme").click()
+    assert driver.execute_script(PALETTE) == by_system
+    assert all(one != other for one, other in zip(light, by_system, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_printing_leaves_out_what_is_pressed(visit, theme):
+    driver = visit("hostile", theme=theme)
+    if theme == "light":  # the other way to a dark page
+        driver.find_element(By.ID, "theme").click()
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not driver.find_element(By.CSS_SELECTOR, ".top").is_displayed()
     assert not driver.find_element(By.ID, "filters").is_displayed()
     assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert driver.execute_script(PALETTE)[1:5] == ["#ffffff", "#000000", "#0072b2", "#8a5a00"]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_charts_are_light_on_paper_and_dark_again_after_it(visit):
+    driver = visit("failed", theme="dark")
+    draw_all(driver)
+    dark = driver.execute_script(INKS)
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    paper = driver.execute_script(INKS)
+    driver.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert driver.execute_script(INKS) == dark
+    assert len(dark) > 3
+    assert (set(dark), set(paper)) == ({"#b3c0c6"}, {"#4b5960"})
+    assert driver.execute_script("return document.documentElement.dataset.theme") is None
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -54,7 +54,7 @@ def fit_series(series, config, *, progress, on_record=None):
     graph = replace(graph, effects=effects)
     findings = [Finding(code="INPUT", severity="info", message=f"{name} was read.", sensor=name) for name in series.names * 3]
     findings.append(Finding(code="SPIKE", severity="act", message="One batch was skipped.", remedy="Nothing to do."))
-    empty = {"state": {}, "scaler": {}, "equations": {}, "prepared": None, "signal": None}
+    empty = {"state": {}, "scaler": {}, "equations": {}, "prepared": None, "signal": None, "series": series}
     return SimpleNamespace(graph=graph, findings=findings, records=[], quality=None, summary={"seconds": {"screen": 0.1}}, **empty)
 
 

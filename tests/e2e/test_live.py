@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_nothing_is_written(start, tabl
 
 def test_watch_follows_a_fit_of_another_process(start, table, tmp_path):
     run = tmp_path / "run"
-    fit = start("fit", table, "--out", run, FAKE_SECONDS="0.6")
+    fit = start("fit", table, "--out", run, FAKE_SECONDS="1.5")
     until((run / MARKER).exists)
     watching, text = start("watch", run), start("watch", run, "--text")
     told = messages(address(watching))
@@ -168,6 +168,15 @@ def test_watch_once_and_patience(rcgnn, tmp_path):
     done = rcgnn("watch", run.path, "--text", "--give-up", 0.1)
     assert (done.code, done.out) == (1, "epoch 1, loss 0.5, clipped 0%\n")
     assert done.err == f"rcgnn: {run.path}: nothing was written for 0.1 s, and the run is not complete; its fit may be gone.\n"
+
+
+def test_watch_once_without_an_epoch_says_so(rcgnn, table, tmp_path):
+    run = RunDir(tmp_path / "begun")
+    (run.path / MARKER).touch()
+    assert rcgnn("watch", run.path, "--once").out == "No epoch yet.\n"
+    rcgnn("fit", table, "--out", tmp_path / "run")
+    (tmp_path / "run" / MARKER).write_bytes(b"")
+    assert rcgnn("watch", tmp_path / "run", "--once").out.startswith("complete: 4 links among 6 sensors.\n")
 
 
 def test_watch_of_nothing_is_one_sentence(rcgnn, tmp_path):

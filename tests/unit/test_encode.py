@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from rcgnn.encode import as_csv, as_json, as_npz, from_npz
+from rcgnn.encode import as_csv, as_json, as_npz, dotted, from_npz
 
 
 def test_json_holds_null_for_what_is_absent():
@@ -41,3 +41,11 @@ def test_objects_are_neither_written_nor_read(tmp_path):
 def test_damaged_archives_are_a_value_error(content):
     with pytest.raises(ValueError):  # noqa: PT011 - zipfile and NumPy word it each in their own way
         from_npz(content)
+
+
+def test_dotted_names_go_one_level_deep():
+    assert dotted({"seed": 1, "empty": {}, "data": {"bounds": {"low": 2}, "names": ["a"]}}) == {
+        "seed": 1,
+        "data.bounds": {"low": 2},
+        "data.names": ["a"],
+    }

@@ -86,3 +86,9 @@ def test_records_are_frozen():
 def test_silent_says_nothing(capsys):
     silent("read", {"done": 1})
     assert capsys.readouterr() == ("", "")
+
+
+def test_news_of_an_epoch_hold_what_is_there():
+    without = record().news(9)
+    assert (without["epochs"], without["loss"], without["links"]) == (9, 0.5, None)
+    assert record(graph=GraphHealth(edges=3, density=0.1)).news(9)["links"] == 3

@@ -151,7 +151,15 @@ BAD = {
     "empty": ("", "is empty"),
     "blank": ("\n  \n", "is empty"),
     "header only": ("a,b\n", "no row of readings"),
-    "all text": ("a,b\nx,y\nz,w\n", r"column 'a' must hold numbers, but line 2 holds 'x'.*--na 'x'"),
+    "all text": ("a,b\nx,y\nz,w\n", r"column 'a' must hold numbers, but line 2 holds 'x'.*It holds text.*--regime 'a'"),
+    "thousands and decimals": ("a;b\n1.450,5;2\n1.300,5;3\n", r"line 2 holds '1.450,5'. Write numbers without a mark between thousands"),
+    "a marker": ("a;b\n1,5;2\nn.v.;3\n", r"line 3 holds 'n.v.'. Remove the column, .*--na 'n.v.'\.$"),
+    "title": ("Plant 7\n\nt;flow;level\n0;1,5;2\n1;2,5;3\n", r"line 1 \('Plant 7'\) looks like a title, and line 3 like the names"),
+    "wide title": ("Plant 7;;\nMarch;;\nt;flow;level\n0;1;2\n1;2;3\n", r"line 1 \('Plant 7'\) looks like a title, and line 3 like the"),
+    "title with a comma": (
+        "# x\nPlant 7, hall 3\nt;flow;level\n0;1,5;2,5\n1;2,5;3,5\n",
+        r"line 2 \('Plant 7, hall 3'\) looks like a title, and line 3",
+    ),
     "one bad cell": ("a,b\n1,2\n\n3,4\n5,oops\n", r"column 'b' .* line 5 holds 'oops'"),
     "units": ("a,b\nm3/s,degC\n1,2\n", r"line 2 holds 'm3/s'.*If the line holds units, remove the line"),
     "no readings": ("a,b\nNA,\n,NA\n", "no cell of the 2 columns"),
@@ -377,3 +385,16 @@ def test_development_sets():
     assert read_table(DATA / "danube").shape == (13790, 23)
     fmri = read_table(DATA / "fmri_feedback_network6_amp")
     assert (fmri.shape, fmri.recording.max()) == ((5000, 8), 9)
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("flow\n1,5\n2,5\n", ("flow",)),
+        ('"flow\nm3/h","temp\nC"\n1,2\n3,4\n', ("flow m3/h", "temp C")),
+        ("a;b\n1;2;\nna;na;\n3;4;\n", ("a", "b")),
+    ],
+    ids=["one column with commas", "names over two lines", "a separator more in every row"],
+)
+def test_a_header_is_not_taken_for_a_title(put, content, names):
+    assert read_table(put(content)).names == names

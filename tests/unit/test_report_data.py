@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,8 @@ def test_false_links_expected_are_the_missing_confidence():
     graph = linked(("a", "b", "c"), links=4)
     wrong = sum(1 - graph.confidence[key] for key in graph.links())
     assert f"about {wrong:.1f} of them are expected to be false" in answer(graph, {}, [])[1]["text"]
+    sure = replace(graph, confidence=np.where(graph.confidence > 0, 0.999, 0.0))
+    assert "; taken together, fewer than 0.1 of them are expected to be false." in answer(sure, {}, [])[1]["text"]
 
 
 def test_the_command_is_quoted_for_a_shell():

@@ -17,7 +17,7 @@ from rcgnn.errors import InputError, RunDirError
 from rcgnn.graph import CausalGraph
 from rcgnn.live.page import LIVE
 from rcgnn.report import page as module
-from rcgnn.report.page import SCRIPTS, STYLES, as_block, page, page_data, write_report
+from rcgnn.report.page import DARK, SCRIPTS, STYLES, as_block, page, page_data, write_report
 from rcgnn.rundir import RunDir
 
 STATIC = Path(module.__file__).parent / "static"
@@ -91,7 +91,7 @@ def test_no_request_to_anywhere(text):
     assert "@import" not in bare
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, *STYLES])
+@pytest.mark.parametrize("name", [*SCRIPTS, *STYLES, DARK])
 def test_own_files_are_short_and_use_no_dangerous_call(name):
     source = (STATIC / name).read_text(encoding="utf-8")
     assert source.count("\n") <= 350
@@ -103,8 +103,14 @@ def test_own_files_are_short_and_use_no_dangerous_call(name):
 
 def test_every_file_of_the_page_is_used():
     own = {file.name for file in STATIC.iterdir()} - {"plotly-LICENSE.txt", module.LIBRARY}
-    assert own == {*SCRIPTS, *LIVE.scripts, *STYLES}
+    assert own == {*SCRIPTS, *LIVE.scripts, *STYLES, DARK}
     assert (STATIC / "plotly-LICENSE.txt").read_text(encoding="utf-8").startswith("MIT License")
+
+
+def test_the_dark_palette_has_the_names_of_the_light_one():
+    light, dark = ((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", DARK))
+    names = re.findall(r"^(--[a-z]+|color-scheme):", dark, re.MULTILINE)
+    assert names == re.findall(r"^  (--[a-z]+|color-scheme):", light, re.MULTILINE)
 
 
 @pytest.mark.parametrize("case", CASES)

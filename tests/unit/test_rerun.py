@@ -103,6 +103,8 @@ def test_auto_trains_again_and_the_graph_stays_the_screens():
     told = []
     again = fit_series(curved(), Config().override([*common, "losses.sparse=1000", "train.reruns=3"]), on_record=told.append)
     assert lost.summary["verdict"] == "refinement failed: COLLAPSE"
+    given_up = next(finding for finding in lost.findings if "was given up" in finding.message)
+    assert (given_up.code, given_up.applied) == ("COLLAPSE", False), "its remedy is left to the reader"
     assert {r.attempt for r in lost.records} == {1}
     (event,) = [f for f in again.findings if f.code == "COLLAPSE" and "reruns" in f.evidence]
     assert event.evidence["before"]["sparse"] == 1000

@@ -291,7 +291,7 @@ def test_missing_and_damaged_files(tmp_path, name, read, damage):
     with pytest.raises(RunDirError) as caught:
         read(run)
     assert name in str(caught.value)
-    assert "gain" in str(caught.value), "says what to do: run `rcgnn fit` again"
+    assert str(caught.value).count("gain") == 1, "says what to do, once: run `rcgnn fit` again"
     assert "\n" not in str(caught.value)
 
 
@@ -312,5 +312,8 @@ def test_a_newer_schema(tmp_path):
 def test_open_wants_a_run(tmp_path):
     with pytest.raises(RunDirError, match="no such run folder"):
         RunDir.open(tmp_path / "absent")
+    (tmp_path / "table.csv").touch()
+    with pytest.raises(RunDirError, match=r"table\.csv: is a file; expected the folder"):
+        RunDir.open(tmp_path / "table.csv")
     with pytest.raises(RunDirError, match="holds no run"):
         RunDir.open(tmp_path)

@@ -15,7 +15,6 @@ from rcgnn.cli.logs import Logs
 if TYPE_CHECKING:
     from rcgnn.health import HealthRecord, Progress
     from rcgnn.live.feed import Feed
-    from rcgnn.live.server import LiveServer
     from rcgnn.rundir import RunDir
 
 
@@ -37,7 +36,6 @@ class Beside:
     """The live page of one fit and the logs of other tools, where they were asked for."""
 
     feed: Feed | None = None
-    server: LiveServer | None = None
     logs: Logs = field(default_factory=Logs)
 
     def progress(self, first: Progress) -> Progress:
@@ -87,20 +85,20 @@ def beside(tables: Sequence[Path], live: Live | None, logs: Sequence[str] = ()) 
     from rcgnn.tracking import check
 
     check(logs)
-    with Logs(tuple(logs)) as wanted, contextlib.nullcontext(Beside()) if live is None else served(titled(tables), live.port) as others:
-        others.logs = wanted
-        yield others
-        if live is None:
-            return
-        if live.seconds > 0 and others.server is not None:
+    page: contextlib.AbstractContextManager[Feed | None] = contextlib.nullcontext()
+    if live is not None:
+        page = served(titled(tables), live.port)
+    with Logs(tuple(logs)) as wanted, page as feed:
+        yield Beside(feed, wanted)
+        if live is not None and live.seconds > 0:
             console(stderr=True).print(f"The page stays for {live.seconds:g} s; Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(live.seconds)
 
 
 @contextlib.contextmanager
-def served(title: str, port: int) -> Iterator[Beside]:
-    """The live page behind its address, which is printed; a failure within the block is told to the open pages."""
+def served(title: str, port: int) -> Iterator[Feed]:
+    """What the live page is told; its address is printed, and a failure within the block is told to the open pages."""
     from rcgnn import __version__
     from rcgnn.live.feed import Feed
     from rcgnn.live.page import live_page
@@ -110,7 +108,7 @@ def served(title: str, port: int) -> Iterator[Beside]:
     with LiveServer(feed, live_page(title, __version__), port) as server:
         console(stderr=True).print(f"Live: {safe(server.url)}")
         try:
-            yield Beside(feed, server)
+            yield feed
         except BaseException as error:
             feed.fail("Interrupted." if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__)
             raise

@@ -40,7 +40,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         report = others.progress(bars)
         report("read", {})
         from rcgnn.data.readers import read_tables
-        from rcgnn.data.resample import check, regular
+        from rcgnn.data.resample import check
         from rcgnn.encode import as_npz
         from rcgnn.estimator import fit_series
         from rcgnn.prior import Prior
@@ -56,7 +56,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         others.logs.begin(run, settings)
         answer = fit_series(series, settings, progress=report, on_record=others.record(run.append))
         report("write", {})
-        run.write("traces.npz", as_npz(traces(regular(series, settings.data.resample)[0], answer.prepared, answer.signal)))
+        run.write("traces.npz", as_npz(traces(answer.series, answer.prepared, answer.signal)))
         run.write_answer(answer, series, settings)
         write_report(run)
         others.finish(run)

@@ -48,11 +48,11 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield report
 
 
-def facts(info: Mapping[str, Any]) -> str:
-    """The pieces of a report that are there, in the order of `FACTS`.
+def facts(info: Mapping[str, Any], forms: Mapping[str, str] = FACTS) -> str:
+    """The pieces of a report that are there, in the order of `forms`.
 
     Example:
         >>> facts({"loss": 1.04961, "epoch": 4, "clip_share": 0.007})
         'epoch 4, loss 1.05, clipped 1%'
     """
-    return ", ".join(safe(form.format(info[name])) for name, form in FACTS.items() if info.get(name) is not None)
+    return ", ".join(safe(form.format(info[name])) for name, form in forms.items() if info.get(name) is not None)

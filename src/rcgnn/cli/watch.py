@@ -29,7 +29,10 @@ def watch(
 
     stored = RunDir.open(run)
     if once:
-        print_look(Follower(stored).look())
+        look = Follower(stored).look()
+        print_look(look)
+        if look.complete and not look.records:
+            print_end(stored)
         return
     if text:
         for look in looks(stored, patience=give_up):
@@ -47,10 +50,8 @@ def _serve(stored: RunDir, port: int, give_up: float | None) -> None:
     from rcgnn.live.follow import looks
     from rcgnn.report.page import page
 
-    with served(str(stored.path.resolve().name), port) as others:
-        if others.feed is None:
-            return
-        others.feed.progress("wait", {})
+    with served(str(stored.path.resolve().name), port) as feed:
+        feed.progress("wait", {})
         for look in looks(stored, patience=give_up):
-            tell(others.feed, look, stored)
-        others.feed.finish(page(stored))
+            tell(feed, look, stored)
+        feed.finish(page(stored))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rcgnn.cli.console import console, safe
+from rcgnn.cli.progress import facts
 from rcgnn.health import HealthRecord
 from rcgnn.live.feed import Feed
 from rcgnn.live.follow import Look
@@ -20,9 +19,7 @@ def tell(feed: Feed, look: Look, stored: RunDir) -> None:
     for record in look.records:
         feed.record(record)
     if look.records:
-        last = look.records[-1]
-        told = {"epoch": last.epoch, "epochs": stored.config().train.epochs, "loss": last.loss.train, "clip_share": last.grad.clip_share}
-        feed.progress("train", told | {"links": last.graph.edges if last.graph else None})
+        feed.progress("train", look.records[-1].news(stored.config().train.epochs))
 
 
 def print_look(look: Look) -> None:
@@ -30,6 +27,8 @@ def print_look(look: Look) -> None:
     to = console()
     if look.again:
         to.print("The run was begun anew.")
+    if not look.records and not look.complete:
+        to.print("No epoch yet.")
     for record in look.records:
         to.print(epoch_line(record))
         for finding in record.diagnoses:
@@ -44,6 +43,8 @@ def print_end(stored: RunDir) -> None:
 
 
 FORMS = {
+    "attempt": "attempt {}",
+    "epoch": "epoch {}",
     "loss": "loss {:.4g}",
     "held_out": "held out {:.4g}",
     "gradient": "gradient {:.3g}",
@@ -64,7 +65,9 @@ def epoch_line(record: HealthRecord) -> str:
         'epoch 4, loss 1.05, clipped 0%, lr 0.001'
     """
     grad = record.grad
-    figures: dict[str, Any] = {
+    figures = {
+        "attempt": record.attempt if record.attempt > 1 else None,
+        "epoch": record.epoch,
         "loss": record.loss.train,
         "held_out": record.loss.val,
         "gradient": grad.raw_median,
@@ -73,5 +76,4 @@ def epoch_line(record: HealthRecord) -> str:
         "lr": record.lr,
         "links": record.graph.edges if record.graph else None,
     }
-    told = [form.format(figures[name]) for name, form in FORMS.items() if figures[name] is not None]
-    return ", ".join([f"attempt {record.attempt}, epoch {record.epoch}" if record.attempt > 1 else f"epoch {record.epoch}", *told])
+    return facts(figures, FORMS)

@@ -23,6 +23,8 @@ MISSING = ("", "nan", "-nan", "+nan", "na", "n/a", "#n/a", "null", "none", "nat"
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "index", "row", "unnamed: 0", "__index_level_0__")
 """A first column of numbers with such a name that rises in every row is the time, not a sensor."""
 
+THOUSANDS = r"^[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+([.,]\d+)?$"
+"""A number with a mark between thousands, whichever it is."""
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 
 
@@ -318,12 +320,29 @@ def _sensor(table: Columns, name: str, array: Any, roles: Roles) -> FloatArray:
     values, bad = numbers(array, roles.na, table.decimal)
     if bad is None:
         return values
-    cell = array[bad].as_py()
+    remedy = _remedy(table, name, array, bad)
+    raise TableError(f"{table.source}: column {name!r} must hold numbers, but {table.locate(bad)} holds {array[bad].as_py()!r}. {remedy}")
+
+
+def _remedy(table: Columns, name: str, array: Any, bad: int) -> str:
+    """What to do about a cell that is no number."""
+    cell, regime = str(array[bad].as_py()), table.option("regime", name)
     if _dates(array):
-        remedy = f"It holds dates: name it with {table.option('time', name)}, or remove it."
-    else:
-        marker = f"{cell!r} means a missing value, " + (f"say --na {str(cell)!r}" if table.dashes else "make it None")
-        remedy = f"Remove the column, name it with {table.option('regime', name)}, or, if {marker}."
-    if bad == 0 and table.padded:
-        remedy += " If the line holds units, remove the line."
-    raise TableError(f"{table.source}: column {name!r} must hold numbers, but {table.locate(bad)} holds {cell!r}. {remedy}")
+        return f"It holds dates: name it with {table.option('time', name)}, or remove it."
+    if re.match(THOUSANDS, cell):
+        return "Write numbers without a mark between thousands."
+    if _labels(table, array):
+        return f"It holds text: remove the column, or, if it says the operating mode, name it with {regime}."
+    marker = f"{cell!r} means a missing value, " + (f"say --na {cell!r}" if table.dashes else "make it None")
+    units = " If the line holds units, remove the line." if bad == 0 and table.padded else ""
+    return f"Remove the column, name it with {regime}, or, if {marker}.{units}"
+
+
+def _labels(table: Columns, array: Any) -> bool:
+    """Several cells of text, none of them a number."""
+    import pyarrow.compute as pc
+
+    if not is_text(array) or len(array) < 2:
+        return False
+    cells = pc.replace_substring(array, ",", ".") if table.decimal == "," else array
+    return not pc.any(pc.match_substring_regex(cells, NUMBER)).as_py()

@@ -17,13 +17,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rcgnn.data.columns import NUMBER, Columns, Roles, assemble
+from rcgnn.data.columns import MISSING, NUMBER, Columns, Roles, assemble
 from rcgnn.errors import TableError
 from rcgnn.series import Series, default_names
 
 SEPARATORS = (";", "\t", "|", ",")
 HEAD_LINES = 100
 """Lines from which the separator is judged."""
+TITLE_LINES = 10
+"""Lines in which the names of the columns are looked for below a title."""
+DIGIT = re.compile(r"[+-]?[\d.,]")
+"""How a number or a date begins, and few names do."""
 COMMA_NUMBER = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 POINT_NUMBER = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
 COMMA_THOUSAND = r"^[+-]?\d{1,3}(,\d{3})+$"
@@ -127,10 +131,45 @@ def find_layout(text: str, source: str) -> Layout:
     if not body:
         raise TableError(f"{source}: the file has no header line; expected column names and rows of readings.")
     separator = declared[1] if declared else _separator(body)
+    _refuse_title(body, separator, skip, source)
     header, lines_taken = _header(body, separator)
     if _is_header(header):
         return Layout(separator, tuple(header), skip + lines_taken)
     return Layout(separator, default_names(len(header)), skip)
+
+
+def _refuse_title(body: list[str], separator: str, skip: int, source: str) -> None:
+    """A first line as no other, above a line that names several columns, is a title and no header.
+
+    Raises:
+        TableError: so it is.
+    """
+    rows = _split(body, separator)
+    alike = sum(len(cells) == len(rows[0][1]) for _, cells in rows)
+    if len(_filled(rows[0][1])) > 1 and 2 * alike > len(rows):
+        return
+    below = [found for other in SEPARATORS for found in _split(body, other)[1:TITLE_LINES]]
+    line = next((skip + line for line, cells in below if len(_filled(cells)) > 1 and not any(map(DIGIT.match, _filled(cells)))), None)
+    if line is not None:
+        title = body[0].strip(separator)[:60]
+        raise TableError(
+            f"{source}: line {skip + 1} ({title!r}) looks like a title, and line {line} like the names of the columns; "
+            f"remove what stands above line {line}, or begin it with #."
+        )
+
+
+def _split(body: list[str], separator: str) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the lines that are not empty, 1 being the first; plain parts where quotes do not match."""
+    lines = [(number, line) for number, line in enumerate(body, start=1) if line.strip()]
+    reader = csv.reader((line + "\n" for _, line in lines), delimiter=separator)
+    try:
+        return [(lines[reader.line_num - 1][0], cells) for cells in reader]
+    except csv.Error:
+        return [(number, line.split(separator)) for number, line in lines]
+
+
+def _filled(cells: list[str]) -> list[str]:
+    return [cell.strip() for cell in cells if cell.strip().lower() not in MISSING]
 
 
 def _header(body: list[str], separator: str) -> tuple[list[str], int]:
@@ -146,10 +185,7 @@ def _separator(body: list[str]) -> str:
     """The separator under which the rows are as wide as the header, wider being better; one column when none is."""
 
     def score(separator: str) -> tuple[float, int]:
-        try:
-            widths = [len(cells) for cells in csv.reader((line + "\n" for line in body if line.strip()), delimiter=separator)]
-        except csv.Error:
-            widths = [len(line.split(separator)) for line in body if line.strip()]
+        widths = [len(cells) for _, cells in _split(body, separator)]
         agree = sum(width == widths[0] for width in widths) / len(widths)
         return (agree if widths[0] > 1 else 0.0), widths[0]
 
@@ -161,8 +197,7 @@ def _separator(body: list[str]) -> str:
 
 def _is_header(cells: list[str]) -> bool:
     """A first line of numbers is a row of readings, unless it counts the columns (0, 1, 2, ...)."""
-    stripped = [cell.strip() for cell in cells]
-    filled = [cell.replace(",", ".") for cell in stripped if cell]
+    filled = [cell.strip().replace(",", ".") for cell in cells if cell.strip()]
     if not all(re.match(NUMBER, cell) for cell in filled):
         return True
     counted = filled in ([str(k) for k in range(len(filled))], [str(k) for k in range(1, len(filled) + 1)])

@@ -11,6 +11,8 @@ from rcgnn.health import Finding
 
 SURE = 0.9
 """Confidence from which a link counts as sure."""
+LEAST_FALSE = 0.1
+"""Expected number of false links from which it is told."""
 POWER = 0.9
 """Probability of being found that `detectable_share` of summary.json stands for."""
 FAILED = "refinement failed"
@@ -65,7 +67,8 @@ def _sure(graph: CausalGraph, summary: Mapping[str, Any]) -> str:
     wrong = sum(1 - c for c in confidence)
     told = f"{sum(c >= SURE for c in confidence)} of {counted(len(links), 'link')} have a confidence of {SURE} or more"
     least = f"the least sure is {graph.names[i]} to {graph.names[j]} ({min(confidence):.2f})"
-    return f"{told}, {least}; taken together, about {wrong:.1f} of them are expected to be false."
+    false = f"about {wrong:.1f}" if wrong >= LEAST_FALSE else f"fewer than {LEAST_FALSE}"
+    return f"{told}, {least}; taken together, {false} of them are expected to be false."
 
 
 def _power(graph: CausalGraph, summary: Mapping[str, Any]) -> str:

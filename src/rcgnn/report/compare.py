@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from rcgnn.config import Config
+from rcgnn.encode import dotted
 from rcgnn.errors import InputError
 from rcgnn.graph import CausalGraph
 from rcgnn.health import Finding, HealthRecord
@@ -142,15 +143,8 @@ def measured(runs: Sequence[Run]) -> list[list[str]]:
 
 def differing(runs: Sequence[Run]) -> list[list[str]]:
     """One row a setting that is not the same everywhere: its name, then one value a run."""
-    flat = [_flat(run.config.model_dump()) for run in runs]
+    flat = [dotted(run.config.model_dump()) for run in runs]
     return [[name, *(str(one[name]) for one in flat)] for name in flat[0] if len({str(one[name]) for one in flat}) > 1]
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return found
 
 
 def overlaps(runs: Sequence[Run]) -> list[list[str]]:
@@ -181,6 +175,6 @@ def warnings(runs: Sequence[Run]) -> list[str]:
     found = []
     if len({run.summary.get("data_digest") for run in runs}) > 1:
         found.append("The runs read different tables.")
-    if len({run.config.recipe == "auto" for run in runs}) > 1 or len({str(_flat(run.config.losses.model_dump())) for run in runs}) > 1:
+    if len({run.config.recipe == "auto" for run in runs}) > 1 or len({str(run.config.losses.model_dump()) for run in runs}) > 1:
         found.append("The losses are not the same function: compare their course, not their size.")
     return found

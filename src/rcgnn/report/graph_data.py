@@ -22,13 +22,13 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def short(value: Any, digits: int = 5) -> float | None:
-    """A number for the page; what is not finite is absent.
+    """A number for the page; what is absent or not finite is absent.
 
     Example:
-        >>> short(1 / 3), short(float("nan"))
-        (0.33333, None)
+        >>> short(1 / 3), short(float("nan")), short(None)
+        (0.33333, None, None)
     """
-    number = float(value)
+    number = math.nan if value is None else float(value)
     return float(f"{number:.{digits}g}") if math.isfinite(number) else None
 
 
@@ -67,11 +67,10 @@ def _sensors(graph: CausalGraph, places: Layout) -> list[dict[str, Any]]:
 
 def _link(graph: CausalGraph, key: Key, row: Mapping[str, Any], equations: Arrays) -> dict[str, Any]:
     k, i, j = key
-    numbers = {name: None if row[name] is None else short(row[name]) for name in ("strength", "low", "high", "in_units", "swing")}
-    ends = {name: None if row[name] is None else short(row[name]) for name in ("in_units_low", "in_units_high")}
+    numbers = {name: short(row[name]) for name in ("strength", "low", "high", "in_units", "swing", "in_units_low", "in_units_high")}
     profile = {"forward": shorts(graph.score[:, i, j]), "backward": shorts(graph.score[:, j, i])}
     own = {"key": list(key), "lag": k, "confidence": short(row["confidence"]), "score": short(row["score"]), "reason": row["reason"]}
-    return {**own, **numbers, **ends, "profile": profile, "response": _response(graph, key, equations), "modes": _modes(graph, key)}
+    return {**own, **numbers, "profile": profile, "response": _response(graph, key, equations), "modes": _modes(graph, key)}
 
 
 def _modes(graph: CausalGraph, key: Key) -> dict[str, Any] | None:
@@ -80,7 +79,7 @@ def _modes(graph: CausalGraph, key: Key) -> dict[str, Any] | None:
     if contrast is None or not contrast.differs:
         return None
     slopes = {name: shorts((s.strength, s.low, s.high)) for name, s in contrast.slopes.items()}
-    return {"p": None if contrast.p is None else short(contrast.p), "slopes": slopes}
+    return {"p": short(contrast.p), "slopes": slopes}
 
 
 def _regimes(graph: CausalGraph) -> list[dict[str, Any]]:

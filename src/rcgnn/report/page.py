@@ -24,6 +24,8 @@ from rcgnn.rundir import RunDir
 FILE = "report.html"
 LIBRARY = "plotly-basic.min.js"
 STYLES = ("style.css", "graph.css", "parts.css", "print.css")
+DARK = "dark.css"
+"""The dark palette: declarations without a selector."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def rendered(data: dict[str, Any], kind: Kind = REPORT) -> str:
         policy=policy(scripts, kind.connect),
         sections=[f"sections/{name}.html" for name in kind.sections],
         styles=[Markup(_static(name)) for name in STYLES],  # noqa: S704 - our own files
+        dark=Markup(_static(DARK)),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
         data=Markup(as_block(data)),  # noqa: S704 - escaped by as_block
     )

@@ -34,17 +34,13 @@ def table_data(graph: CausalGraph, summary: Mapping[str, Any], traces: Arrays) -
         traces: arrays of traces.npz; empty in runs without.
     """
     ranges = summary.get("ranges", {})
-    raw = [_pair(ranges.get(name, [[None, None]])[0]) for name in graph.names]
+    raw = [shorts(ranges.get(name, [[None, None]])[0], 6) for name in graph.names]
     stored = traces["names"].tolist() if "names" in traces else []
     place = {name: number for number, name in enumerate(stored)}
     observed = [traces["observed"][place[name]].tolist() if name in place else None for name in graph.names]
     drawn = [_trace(traces, place[name]) if name in place else None for name in graph.names]
     start = traces["bin_start"].tolist() if stored else []
     return {"rows": summary.get("rows"), "ranges": raw, "bin_start": start, "observed": observed, "traces": drawn}
-
-
-def _pair(ends: Sequence[float | None]) -> list[float | None]:
-    return [None if end is None else short(end, 6) for end in ends]
 
 
 def _trace(traces: Arrays, n: int) -> dict[str, Any]:
@@ -77,23 +73,19 @@ def training_data(records: Sequence[HealthRecord]) -> dict[str, Any] | None:
         "epoch": [record.epoch for record in records],
         "attempt": [record.attempt for record in records],
         "scale": records[-1].loss.scale,
-        "train": [_maybe(record.loss.train) for record in records],
-        "val": [_maybe(record.loss.val) for record in records],
-        "self": [_maybe(record.loss.self_baseline) for record in records],
-        "terms": {name: [_maybe(record.loss.components.get(name)) for record in records] for name in terms},
-        "grad_median": [_maybe(record.grad.raw_median) for record in records],
-        "grad_max": [_maybe(record.grad.raw_max) for record in records],
-        "clip_level": [_maybe(record.grad.clip_level) for record in records],
-        "bound": [_maybe(record.grad.certificate) for record in records],
+        "train": [short(record.loss.train) for record in records],
+        "val": [short(record.loss.val) for record in records],
+        "self": [short(record.loss.self_baseline) for record in records],
+        "terms": {name: [short(record.loss.components.get(name)) for record in records] for name in terms},
+        "grad_median": [short(record.grad.raw_median) for record in records],
+        "grad_max": [short(record.grad.raw_max) for record in records],
+        "clip_level": [short(record.grad.clip_level) for record in records],
+        "bound": [short(record.grad.certificate) for record in records],
         "clip_share": [short(record.grad.clip_share) for record in records],
-        "lr": [_maybe(record.lr) for record in records],
+        "lr": [short(record.lr) for record in records],
         "links": [record.graph.edges if record.graph else None for record in records],
         "events": [event for number, record in enumerate(records) for event in _events(number, record)],
     }
-
-
-def _maybe(value: float | None) -> float | None:
-    return None if value is None else short(value)
 
 
 def _events(number: int, record: HealthRecord) -> list[dict[str, Any]]:
@@ -130,7 +122,7 @@ def sure_data(graph: CausalGraph, summary: Mapping[str, Any]) -> dict[str, Any]:
         "edges": shorts(edges),
         "links": np.histogram(links, edges)[0].tolist(),
         "others": np.histogram(others, edges)[0].tolist(),
-        "detectable": None if summary.get("detectable_share") is None else short(summary["detectable_share"]),
+        "detectable": short(summary.get("detectable_share")),
         "reliability": RELIABILITY,
     }
 

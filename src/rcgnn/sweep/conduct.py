@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rcgnn.crew import End, crew, ended
-from rcgnn.encode import as_csv, as_json, utf8
+from rcgnn.encode import as_csv, as_json, dotted, utf8
 from rcgnn.errors import FitFailedError, RunDirError
 from rcgnn.rundir import RunDir, digest
 from rcgnn.series import Series
@@ -141,17 +141,9 @@ def _difference(mine: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 def _other_setting(mine: dict[str, Any], theirs: dict[str, Any]) -> str:
     """The first setting that differs, in words; empty where none does."""
-    ours, others = _flat(mine), _flat(theirs)
+    ours, others = dotted(mine), dotted(theirs)
     names = sorted(name for name in {*ours, *others} if ours.get(name) != others.get(name))
     return f"with {names[0]} = {others.get(names[0])}, not {ours.get(names[0])}" if names else ""
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def write(done: Swept, out: Path) -> None:

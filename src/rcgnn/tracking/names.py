@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rcgnn.config import Config
+from rcgnn.encode import dotted
 from rcgnn.health import HealthRecord
 
 NO_FIGURES = ("schema_version", "epoch", "seed", "diagnoses")
@@ -42,11 +43,7 @@ def settings(config: Config) -> dict[str, str]:
         >>> settings(Config())["data.max_lag"]
         '3'
     """
-    found: dict[str, str] = {}
-    for name, value in config.model_dump(mode="json").items():
-        inner = value if isinstance(value, dict) else {}
-        found |= {f"{name}.{key}": str(setting) for key, setting in inner.items()} or {name: str(value)}
-    return found
+    return {name: str(value) for name, value in dotted(config.model_dump(mode="json")).items()}
 
 
 def _numbers(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -149,7 +149,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         records.append(record)
         if on_record is not None:
             on_record(record)
-        progress("train", _news(record, config.train.epochs))
+        progress("train", record.news(config.train.epochs))
         if training.stopped is not None:
             break
     return _result(training, judge, records)
@@ -282,18 +282,6 @@ def _findings(training: Training, records: list[HealthRecord], record: HealthRec
     known = [finding for earlier in records for finding in earlier.diagnoses]
     found = [finding for finding in diagnose([*records, record], training.config) if finding not in known]
     return [treat(training, finding) for finding in found]
-
-
-def _news(record: HealthRecord, epochs: int) -> dict[str, object]:
-    links = 0 if record.graph is None else record.graph.edges
-    return {
-        "epoch": record.epoch,
-        "epochs": epochs,
-        "loss": record.loss.train if record.loss.val is None else record.loss.val,
-        "links": links,
-        "clip_share": record.grad.clip_share,
-        "lr": record.lr,
-    }
 
 
 def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> TrainResult:

@@ -1,7 +1,6 @@
 "use strict";
-/* All parts, in the order of the page. */
+/* All parts, in the order of the page; then the head, whose contents name the parts that are shown. */
 
-Report.head();
 Report.text();
 Report.graph();
 Report.links();
@@ -9,4 +8,5 @@ Report.evidence();
 Report.sensors();
 Report.training(Report.data.training);
 Report.sure();
+Report.head();
 document.documentElement.dataset.ready = "true";

@@ -26,7 +26,7 @@
   }
 
   function contents() {
-    const headings = [...document.querySelectorAll("main > section > h2")];
+    const headings = [...document.querySelectorAll("main > section:not([hidden]) > h2")];
     put(
       "contents",
       ...headings.map((heading) =>

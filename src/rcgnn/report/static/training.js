@@ -143,7 +143,10 @@
 
   function untrained() {
     const why = data.untrained ? `: ${data.untrained.replace(/^not trained: /, "")}` : "";
-    put("training-what", data.live ? "No epoch yet." : `No network was trained${why}.`);
+    if (data.live) put("training-what", "No epoch yet.");
+    else if (data.verdict.startsWith("refinement failed"))
+      put("training-what", "The network was given up before its first epoch was done; Findings say why.");
+    else put("training-what", `No network was trained${why}.`);
   }
 
   /* The section, or the section again with a longer log; null where there is none. */
