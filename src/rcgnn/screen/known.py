@@ -15,7 +15,7 @@ import numpy as np
 from rcgnn.prior import Prior, Required
 from rcgnn.screen.features import Features
 from rcgnn.screen.gram import Masked
-from rcgnn.screen.search import gains, grow, removal_gain, start
+from rcgnn.screen.search import gains, grow, removal_gains, start
 from rcgnn.series import BoolArray, FloatArray
 
 Picks = tuple[tuple[int, int, int], ...]
@@ -71,7 +71,8 @@ def _worth(features: Features, target: int, rows: float, penalty: FloatArray) ->
     """[P] what each feature says beside the best lagged model: the loss without it where it is in, else the gain with it."""
     model = grow(start(features, target), features.lag > 0, rows=rows, penalty=penalty, most=len(features.value))
     worth = gains(model.given, model.freedom(rows))
-    worth[model.chosen] = removal_gain(model.given, model.chosen, model.freedom(rows))
+    worth[model.given.inside] = removal_gains(model.given, model.freedom(rows))
+    worth[model.forced] = 0.0
     return worth
 
 

@@ -91,6 +91,11 @@ class Partial:
         """[q] least-squares coefficients of the target on the features inside."""
         return np.asarray(self._root_inverse @ self.factor[:, self.y])
 
+    @cached_property
+    def informations(self) -> FloatArray:
+        """[q] diagonal of the inverse moments of the features inside."""
+        return np.square(self._root_inverse).sum(axis=1)
+
     def information(self, features: IntArray) -> FloatArray:
         """[m, m] block of the inverse moments of the features inside, for m of them."""
         rows = self._root_inverse[self.places(features)]

@@ -138,18 +138,17 @@ def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArr
     return -rows * np.log1p(-np.clip(given.explained(only), 0.0, 1.0 - 1e-9))
 
 
-def removal_gain(given: Partial, picked: IntArray, rows: float) -> FloatArray:
-    """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in."""
-    b, information = given.coefficients[given.places(picked)], np.diag(given.information(picked))
-    return np.asarray(rows * np.log1p(b**2 / (information * given.unexplained)))
+def removal_gains(given: Partial, rows: float) -> FloatArray:
+    """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in, in the order they entered."""
+    return np.asarray(rows * np.log1p(given.coefficients**2 / (given.informations * given.unexplained)))
 
 
 def _drop(given: Partial, chosen: list[int], rows: float, cost: FloatArray) -> tuple[Partial, list[int], list[int]]:
-    """Remove chosen features while the weakest is worth less than its penalty."""
+    """Remove chosen features while the weakest is worth less than its penalty; what is not chosen entered before them."""
     dropped: list[int] = []
     while chosen:
         index = np.array(chosen)
-        loss = removal_gain(given, index, rows)
+        loss = removal_gains(given, rows)[-len(chosen) :]
         weakest = int(np.argmin(loss - cost[index]))
         if loss[weakest] >= cost[index[weakest]]:
             break

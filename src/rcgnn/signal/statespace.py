@@ -277,9 +277,13 @@ def _ahead(model: LinearModel, steps: list[_Step]) -> FloatArray:
     update, past = steps[-1].update, model.A.shape[1]
     if len(steps) > 1 and steps[-2].update is update:
         return update.cov
-    before = update.after[:past, :past]
-    across = model.A @ before
-    return np.block([[across @ model.A.T + model.Q, across], [across.T, before]])
+    sensors, across = model.A.shape[0], model.A @ update.after[:past, :past]
+    cov = np.empty_like(update.cov)
+    cov[:sensors, :sensors] = across @ model.A.T + model.Q
+    cov[:sensors, sensors:] = across
+    cov[sensors:, :sensors] = across.T
+    cov[sensors:, sensors:] = update.after[:past, :past]
+    return cov
 
 
 def _still(now: FloatArray, before: FloatArray) -> bool:
