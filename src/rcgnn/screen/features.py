@@ -228,10 +228,14 @@ def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:
 
 
 def _expand(values: FloatArray, width: int, rows: IntArray) -> FloatArray:
-    """[rows, width N]: standardised value, then He2 and He3 of it, clipped; standardised over the whole table."""
-    spread = values.std(axis=0)
-    z = (values[rows] - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    if width == 1:
-        return np.ascontiguousarray(z)
-    c = np.clip(z, -CLIP, CLIP)
-    return np.ascontiguousarray(np.concatenate([z, c**2 - 1.0, c**3 - 3.0 * c], axis=1))
+    """[rows, width N]: standardised value, then He2 and He3 of it, clipped; standardised over the whole table, a sensor at a time."""
+    sensors = values.shape[1]
+    found = np.empty((len(rows), width * sensors))
+    for j, x in enumerate(values.T):
+        spread = x.std()
+        z = (x[rows] - x.mean()) / (spread if spread > 0 else 1.0)
+        found[:, j] = z
+        if width > 1:
+            c = np.clip(z, -CLIP, CLIP)
+            found[:, sensors + j], found[:, 2 * sensors + j] = c**2 - 1.0, c**3 - 3.0 * c
+    return found
