@@ -71,3 +71,14 @@ def test_steadiness_compares_links_under_three_changes(tmp_path):
     run("steadiness.py", "--systems", "linear", "--cells", "clean", "--seeds", "1:2", "--rows", 300, "--jobs", 1, "--out", out)
     rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| linear | clean | 1 |")]
     assert rows == ["| linear | clean | 1 | 1.00 / 1.00 | 1.00 / 1.00 | 1.00 / 1.00 |"]
+
+
+def test_devices_trains_on_what_is_there(tmp_path):
+    out = tmp_path / "devices.md"
+    run("devices.py", "--tables", "5x400", "--epochs", 2, "--out", out)
+    text = out.read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| 400 x 5 |")]
+    assert rows[0][1] == "cpu"
+    assert int(rows[0][2]) > 0
+    assert int(rows[0][5]) > 0
+    assert "Self-check: " in text
