@@ -14,7 +14,6 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from rcgnn.config import Config
 from rcgnn.data.scaling import Scaler
 from rcgnn.data.windows import Windows, split_blocks
 from rcgnn.model.network import CausalNet
-from rcgnn.numerics import generator, one_thread, rng
+from rcgnn.numerics import generator, one_thread, repeatable, rng
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.synth import simulate
 from rcgnn.train.record import OPEN
@@ -85,7 +84,7 @@ def trained(given: Material, config: Config, device: str) -> Timed:
     network = CausalNet(sensors, config.model, torch.from_numpy(given.candidates), generator=generator(config.seed, "network"))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with one_thread() if device == "cpu" and sensors <= SMALL else nullcontext():
+    with one_thread() if device == "cpu" and sensors <= SMALL else repeatable(torch.device(device)):
         done = train(network, given.fitted, given.valid, config.override([f"device={device}"]), names=given.names)
     if done.failed is not None:
         sys.exit(f"devices: training on {device} failed: {done.failed}")

@@ -7,10 +7,12 @@ the same numbers as an unbroken one.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -66,6 +68,38 @@ def one_thread() -> Iterator[None]:
         finally:
             if torch is not None:
                 torch.set_num_threads(before)
+
+
+@contextmanager
+def repeatable(device: torch.device, precision: str = "float32") -> Iterator[None]:
+    """Inside the block a CUDA device sums in a fixed order, so that two runs are equal, and multiplies in the precision that is set.
+
+    On a processor nothing changes. Where torch knows no fixed order for an operation it goes on without one.
+
+    Args:
+        device: where the block computes.
+        precision: `float32`, or `tf32`: products of 32-bit matrices with 10 bits behind the point, sums in 32 bits.
+    """
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it before its first product
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    products, memory = torch.get_float32_matmul_precision(), cast("Any", torch.utils.deterministic)
+    filled = memory.fill_uninitialized_memory
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*deterministic", category=UserWarning)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            memory.fill_uninitialized_memory = False  # else every new tensor is filled once more
+            torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        memory.fill_uninitialized_memory = filled
+        torch.set_float32_matmul_precision(products)
 
 
 def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:

@@ -41,7 +41,7 @@ class SelfHistory(nn.Module):
         Args:
             coefficients: [N, K], a_1..a_K of each sensor.
         """
-        rest = coefficients.flip(1).cumsum(1).flip(1)
+        rest = coefficients.cpu().flip(1).cumsum(1).flip(1)  # on the processor: a CUDA device sums in an order of its own
         start = torch.cat([rest[:, :1], -rest[:, 1:]], dim=1)
         with torch.no_grad():
             self.linear.weight.copy_(start[:, :, None])
