@@ -92,7 +92,7 @@ def refine(
     device = pick_device(config.device)
     network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
-    with repeatable(device):
+    with repeatable(device, config.train.precision):
         done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
