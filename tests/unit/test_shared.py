@@ -13,7 +13,23 @@ from rcgnn.errors import ConfigError
 from rcgnn.model.network import CausalNet
 from rcgnn.model.output import NetworkInput
 from rcgnn.numerics import generator
-from rcgnn.train.shared import Build, fill, flat, laid_out, leaves, pack, part, picked_up, place, pulled, shares, unpack, widths
+from rcgnn.train.shared import (
+    Build,
+    assembled,
+    columns,
+    fill,
+    flat,
+    laid_out,
+    leaves,
+    packed,
+    part,
+    picked_up,
+    place,
+    pulled,
+    shares,
+    unpacked,
+    widths,
+)
 
 
 def network(regimes: int = 1) -> CausalNet:
@@ -32,7 +48,8 @@ def batch(windows: int = 5, *, hidden: bool = True) -> NetworkInput:
 def test_the_output_survives_packing(hidden):
     net, given = network(regimes=2), batch(hidden=hidden)
     before = net(given)
-    after = unpack(pack(before), given, widths(9, 2, 4, ModelConfig().latent), net.signal.gain)
+    rows = packed(columns(before))
+    after = assembled(unpacked(rows, widths(9, 2, 4, ModelConfig().latent)), given, net.signal.gain)
     for field in fields(before):
         if field.name != "latents":
             assert torch.equal(getattr(after, field.name), getattr(before, field.name)), field.name
@@ -52,20 +69,23 @@ def test_a_batch_survives_the_journey(hidden):
 def test_the_parts_make_up_the_gradient(processes):
     """What each process pulls back, added up, is the gradient of the whole batch; the parts make up the forecast."""
     net, given = network(regimes=2), batch()
-    whole = pack(net(given))
-    slope = torch.randn(whole.shape, generator=generator(0, "slope"))
+    whole = columns(net(given))
+    slope = torch.randn(packed(whole).shape, generator=generator(0, "slope"))
     of = leaves(list(net.parameters()), None)
     sizes = shares(len(given.values), processes)
     first = [sum(sizes[:rank]) for rank in range(len(sizes))]
-    parts = [pack(net(part(given, a, a + size))) for a, size in zip(first, sizes, strict=True)]
-    assert torch.allclose(torch.cat(parts), whole, atol=1e-6)
-    total = sum(pulled(piece, of, slope[a : a + len(piece)]) for a, piece in zip(first, parts, strict=True))
+    parts = [columns(net(part(given, a, a + size))) for a, size in zip(first, sizes, strict=True)]
+    assert torch.allclose(torch.cat([packed(piece) for piece in parts]), packed(whole), atol=1e-6)
+    total = sum(pulled(piece, of, slope[a : a + size]) for a, size, piece in zip(first, sizes, parts, strict=True))
     assert torch.allclose(total, pulled(whole, of, slope), atol=1e-5)
     assert float(total.norm()) > 0
 
 
 def test_parameters_survive_the_journey():
-    one, other = network(), Build(4, ModelConfig(), torch.ones(3, 4, 4, dtype=torch.bool), torch.arange(4), 1).network(generator(1, "network"))
+    one, other = (
+        network(),
+        Build(4, ModelConfig(), torch.ones(3, 4, 4, dtype=torch.bool), torch.arange(4), 1).network(generator(1, "network")),
+    )
     fill(list(other.parameters()), flat(list(one.parameters())))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 

@@ -51,6 +51,7 @@ class Forward:
     """A batch is coming.
 
     Attributes:
+        number: of the batch.
         shape: [B, L, N].
         device: type of the device it is on.
         graph: gradients will be asked for.
@@ -58,6 +59,7 @@ class Forward:
         pulls: their gradient will be asked for too.
     """
 
+    number: int
     shape: tuple[int, ...]
     device: str
     graph: bool
@@ -67,8 +69,10 @@ class Forward:
 
 @dataclass(frozen=True)
 class Backward:
-    """The gradient at the packed output of the last batch is coming, `width` numbers a window."""
+    """The gradient of batch `number` at some columns of its output is coming, `width` numbers a window."""
 
+    number: int
+    columns: list[int]
     width: int
 
 
@@ -83,7 +87,7 @@ class SharedNet(CausalNet):
 
     def __init__(self, build: Build, generator: torch.Generator, team: Team) -> None:
         super().__init__(build.sensors, build.config, build.candidates, order=build.order, regimes=build.regimes, generator=generator)
-        self.team, self.latent = team, build.config.latent
+        self.team, self.latent, self.number = team, build.config.latent, 0
         team.tell(build)
 
     def forward(self, batch: NetworkInput, weights: Tensor | None = None) -> ModelOutput:
@@ -92,52 +96,66 @@ class SharedNet(CausalNet):
         if windows < 2 or rows <= self.max_lag:
             return super().forward(batch, weights)
         place(batch.values.device.type)
-        packed = shared_out(self, batch, torch.is_grad_enabled(), weights, *self.parameters())
-        return unpack(packed, batch, widths(rows, self.max_lag, sensors, self.latent), self.signal.gain)
+        self.number += 1
+        like = widths(rows, self.max_lag, sensors, self.latent)
+        found = shared_out(self, batch, (torch.is_grad_enabled(), like), weights, *self.parameters())
+        return assembled(found, batch, self.signal.gain)
 
-    def own_part(self, batch: NetworkInput, weights: Tensor | None) -> Tensor:
-        """[b, F] what this process computes itself."""
-        return pack(super().forward(batch, weights))
+    def own_part(self, batch: NetworkInput, weights: Tensor | None) -> list[Tensor]:
+        """Columns of the windows that this process computes itself."""
+        return columns(super().forward(batch, weights))
 
 
 class _Shared(torch.autograd.Function):
-    """[B, F] packed output of the whole batch, and the way back."""
+    """The columns of the whole batch's output, and the way back."""
 
     @staticmethod
-    def forward(ctx: Any, network: SharedNet, batch: NetworkInput, graph: bool, weights: Tensor | None, *own: Tensor) -> Tensor:  # noqa: FBT001 - autograd's way
+    def forward(
+        ctx: Any,
+        network: SharedNet,
+        batch: NetworkInput,
+        kind: tuple[bool, list[tuple[int, ...]]],
+        weights: Tensor | None,
+        *own: Tensor,
+    ) -> tuple[Tensor, ...]:
         """Every process computes its part, this one too while it waits."""
-        team = network.team
+        team, number, (graph, like) = network.team, network.number, kind
         pulls = graph and weights is not None and weights.requires_grad
         given = None if weights is None else weights.detach().contiguous().requires_grad_(pulls)
-        team.tell(Forward(tuple(batch.values.shape), batch.values.device.type, graph, None if given is None else tuple(given.shape), pulls))
+        shape = None if given is None else tuple(given.shape)
+        team.tell(Forward(number, tuple(batch.values.shape), batch.values.device.type, graph, shape, pulls))
         team.spread([*laid_out(batch), flat(own), *([] if given is None else [given.detach()])])
         sizes = shares(len(batch.values), team.size)
         with torch.set_grad_enabled(graph):
             mine = network.own_part(part(batch, 0, sizes[0]), given)
-        answers = [team.collect(rank, mine.new_empty(sizes[rank], mine.shape[1])) for rank in range(1, len(sizes))]
-        ctx.kept = team, mine, sizes, leaves(own, given)
+        first = packed(mine).detach()
+        answers = [team.collect(rank, first.new_empty(sizes[rank], first.shape[1])) for rank in range(1, len(sizes))]
+        ctx.kept = team, number, mine, sizes, leaves(own, given)
         ctx.pulled = [pulls, *(parameter.requires_grad for parameter in own)]
-        return torch.cat([mine.detach(), *answers])
+        ctx.set_materialize_grads(False)
+        return tuple(unpacked(torch.cat([first, *answers]), like))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Every process pulls its part of the gradient back to the parameters; the sum is one process's."""
-        team, mine, sizes, of = ctx.kept
-        pieces = torch.split(gradient, sizes)
-        team.tell(Backward(gradient.shape[1]))
+        team, number, mine, sizes, of = ctx.kept
+        here = [n for n, gradient in enumerate(gradients) if gradient is not None]
+        slope = packed([gradient for gradient in gradients if gradient is not None])
+        pieces = torch.split(slope, sizes)
+        team.tell(Backward(number, here, slope.shape[1]))
         for rank in range(1, len(sizes)):
             team.hand(pieces[rank], rank)
-        total = pulled(mine, of, pieces[0])
+        total = pulled([mine[n] for n in here], of, pieces[0])
         for rank in range(1, len(sizes)):
             total += team.collect(rank, torch.empty_like(total))
-        parts = iter(zip(of, torch.split(total.to(gradient.dtype), [leaf.numel() for leaf in of]), strict=True))
+        parts = iter(zip(of, torch.split(total.to(slope.dtype), [leaf.numel() for leaf in of]), strict=True))
         found = [next(parts) if moves else None for moves in ctx.pulled]
         return None, None, None, *(None if one is None else one[1].view_as(one[0]) for one in found)
 
 
-shared_out: Callable[..., Tensor] = _Shared.apply
-"""(network, batch, whether gradients will be asked for, link weights or None, parameters) -> [B, F]."""
+shared_out: Callable[..., tuple[Tensor, ...]] = _Shared.apply
+"""(network, batch, (whether gradients will be asked for, shape of one window in each column), link weights or None, parameters)."""
 
 
 class Helper:
@@ -147,7 +165,8 @@ class Helper:
         self.team = team
         self.network: CausalNet | None = None
         self.sizes: list[int] = []
-        self.mine, self.of = torch.empty(0), list[Tensor]()
+        self.number = 0
+        self.mine, self.of = list[Tensor](), list[Tensor]()
 
     def serve(self) -> None:
         """Compute what is asked until told to stop."""
@@ -175,6 +194,7 @@ class Helper:
         fill(parameters, numbers)
         if weights is not None:
             weights.requires_grad_(message.pulls)
+        self.number = message.number
         self.sizes, self.of = shares(message.shape[0], self.team.size), leaves(parameters, weights)
         if self.team.rank < len(self.sizes):
             first = sum(self.sizes[: self.team.rank])
@@ -185,14 +205,19 @@ class Helper:
     def backward(self, message: Backward) -> None:
         """This process's part of a gradient."""
         if self.team.rank < len(self.sizes):
-            gradient = self.mine.new_empty(self.sizes[self.team.rank], message.width)
+            gradient = self.mine[0].new_empty(self.sizes[self.team.rank], message.width)
             self.team.take(gradient)
-            self.team.answer(lambda: pulled(self.mine, self.of, gradient))
+            self.team.answer(lambda: self._pulled(message, gradient))
+
+    def _pulled(self, message: Backward, gradient: Tensor) -> Tensor:
+        if message.number != self.number:
+            raise FitFailedError(f"asked for a gradient of batch {message.number} after batch {self.number} had come")
+        return pulled([self.mine[n] for n in message.columns], self.of, gradient)
 
     def _computed(self, network: CausalNet, batch: NetworkInput, weights: Tensor | None, message: Forward) -> Tensor:
         with torch.set_grad_enabled(message.graph):
-            self.mine = pack(network(batch, weights))
-        return self.mine.detach()
+            self.mine = columns(network(batch, weights))
+        return packed(self.mine).detach()
 
 
 def shares(windows: int, processes: int) -> list[int]:
@@ -230,25 +255,33 @@ def empty(shape: Sequence[int], device: torch.device) -> NetworkInput:
     return NetworkInput(torch.zeros(*shape, device=device), cells, torch.zeros(shape[0], dtype=torch.long, device=device), cells)
 
 
-def pack(output: ModelOutput) -> Tensor:
-    """[B, F]: everything about each window in one row."""
-    return torch.cat([column.flatten(1) for column in _columns(output)], dim=1)
+def columns(output: ModelOutput) -> list[Tensor]:
+    """Everything an output says about each window, [B, ...] each."""
+    return [*(getattr(output, name) for name in FIELDS), *(output.latents[name] for name in LATENTS)]
 
 
-def unpack(packed: Tensor, batch: NetworkInput, like: Sequence[tuple[int, ...]], gain: Tensor) -> ModelOutput:
-    """Inverse of `pack`; the noise scale, which is of the whole batch, is taken anew.
+def packed(parts: Sequence[Tensor]) -> Tensor:
+    """[B, F]: the columns in one row a window."""
+    return torch.cat([column.flatten(1) for column in parts], dim=1)
+
+
+def unpacked(rows: Tensor, like: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """Inverse of `packed`, given the shape of one window in each column."""
+    pieces = torch.split(rows, [math.prod(shape) for shape in like], dim=1)
+    return [piece.reshape(len(rows), *shape) for piece, shape in zip(pieces, like, strict=True)]
+
+
+def assembled(found: Sequence[Tensor], batch: NetworkInput, gain: Tensor) -> ModelOutput:
+    """Inverse of `columns`; the noise scale, which is of the whole batch, is taken anew.
 
     Args:
-        packed: [B, F].
+        found: the columns of the whole batch.
         batch: what was read.
-        like: shape of one window in each column, as `widths` gives them.
         gain: [N, 1, 1] of the signal encoder.
     """
-    pieces = torch.split(packed, [math.prod(shape) for shape in like], dim=1)
-    columns = [piece.reshape(len(packed), *shape) for piece, shape in zip(pieces, like, strict=True)]
-    fields = dict(zip(FIELDS, columns, strict=False))
-    latents = dict(zip(LATENTS, columns[len(FIELDS) :], strict=True))
-    visible = batch.visible.to(packed.dtype)
+    fields = dict(zip(FIELDS, found, strict=False))
+    latents = dict(zip(LATENTS, found[len(FIELDS) :], strict=True))
+    visible = batch.visible.to(found[0].dtype)
     read = batch.values.clamp(-READING_LIMIT, READING_LIMIT).masked_fill(~batch.visible, 0.0)
     noise = (read - fields["bias"] - latents["filtered"]) * visible
     scale = noise_scale(noise.permute(2, 0, 1), visible.permute(2, 0, 1), gain)
@@ -256,13 +289,16 @@ def unpack(packed: Tensor, batch: NetworkInput, like: Sequence[tuple[int, ...]],
 
 
 def widths(rows: int, max_lag: int, sensors: int, latent: int) -> list[tuple[int, ...]]:
-    """Shape of one window in each column of `pack`."""
+    """Shape of one window in each of `columns`."""
     return [*[(rows - max_lag, sensors)] * 2, *[(rows, sensors)] * 6, (rows, sensors, latent)]
 
 
-def pulled(packed: Tensor, of: Sequence[Tensor], gradient: Tensor) -> Tensor:
-    """[P] float64 gradient over `of`, given the one at the packed output; zeros where it does not depend on them."""
-    found = torch.autograd.grad(packed, list(of), gradient, retain_graph=True, allow_unused=True)
+def pulled(at: Sequence[Tensor], of: Sequence[Tensor], gradient: Tensor) -> Tensor:
+    """[P] float64 gradient over `of`, given the packed one at the columns `at`; zeros where they do not depend on it."""
+    slopes = unpacked(gradient, [tuple(column.shape[1:]) for column in at])
+    moving = [(column, slope) for column, slope in zip(at, slopes, strict=True) if column.requires_grad]
+    outputs, given = [column for column, _ in moving], [slope for _, slope in moving]
+    found = torch.autograd.grad(outputs, list(of), given, retain_graph=True, allow_unused=True)
     return torch.cat([(torch.zeros_like(leaf) if g is None else g).flatten() for leaf, g in zip(of, found, strict=True)]).double()
 
 
@@ -292,7 +328,3 @@ def place(device: str) -> torch.device:
     if device == "cuda" and (local := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > (there := torch.cuda.device_count()):
         raise ConfigError(f"device: cuda takes one device a process, got {local} processes for {there}; lower --nproc-per-node.")
     return torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)
-
-
-def _columns(output: ModelOutput) -> list[Tensor]:
-    return [*(getattr(output, name) for name in FIELDS), *(output.latents[name] for name in LATENTS)]
