@@ -12,9 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rcgnn.delay import MaxLag, Step
 from rcgnn.errors import ConfigError, did_you_mean, near
-from rcgnn.recipes import RECIPES
-
-Recipe = Literal["auto", "origin-before", "origin-after"]
+from rcgnn.recipes import RECIPES, Recipe
 
 
 def _word(value: Any) -> Any:
@@ -152,6 +150,7 @@ class TrainConfig(Section):
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
     clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
+    precision: Literal["float32", "tf32"] = Field("float32", description="of matrix products on a CUDA device; tf32 keeps 10 bits of them")
     schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")

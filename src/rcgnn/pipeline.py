@@ -301,9 +301,12 @@ def _given_up(refined: Refined | None) -> list[Finding]:
 
 def _origin(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
     from rcgnn.origin.fit import OriginResult, fit_origin
+    from rcgnn.train.training import pick_device
+
+    device = "cpu" if config.device == "auto" else str(pick_device(config.device))  # so small a network is quickest on the processor
 
     def once(settings: Config, keep: OnRecord) -> OriginResult:
-        return fit_origin(series, settings, progress=progress, on_epoch=lambda epoch: keep(epoch.record))
+        return fit_origin(series, settings, progress=progress, on_epoch=lambda epoch: keep(epoch.record), device=device)
 
     def links(result: OriginResult) -> int | None:
         return len(result.graph.links()) if series.shape[1] >= LEAST_SENSORS else None

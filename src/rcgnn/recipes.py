@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+Recipe = Literal["auto", "origin-before", "origin-after"]
 
 _ORIGIN_DATA = {"max_lag": 1, "clean": "off", "window": 24, "stride": 1, "valid_share": 0.3, "valid_blocks": 1}
 _ORIGIN_TRAIN = {"epochs": 100, "batch": 8, "patience": 15, "eval_every": 2}

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows
 from rcgnn.health import HealthRecord, Progress
-from rcgnn.model.network import CausalNet
-from rcgnn.numerics import generator
+from rcgnn.numerics import generator, repeatable
 from rcgnn.prepared import Prepared
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.train.record import OPEN
+from rcgnn.train.shared import Build
 from rcgnn.train.trainer import NOT_LEARNING, train
 from rcgnn.train.training import pick_device
 
@@ -87,16 +87,13 @@ def refine(
     stride = config.data.stride
     fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held, held))
     candidates = choose(screened)
-    network = CausalNet(
-        scaled.shape[1],
-        config.model,
-        torch.from_numpy(candidates),
-        order=torch.from_numpy(lag0_order(screened)),
-        regimes=len(scaled.regime_names),
-        generator=generator(config.seed, "network"),
-    ).to(pick_device(config.device))
+    order = torch.from_numpy(lag0_order(screened))
+    build = Build(scaled.shape[1], config.model, torch.from_numpy(candidates), order, len(scaled.regime_names))
+    device = pick_device(config.device)
+    network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
-    done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts)
+    with repeatable(device, config.train.precision):
+        done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rcgnn.numerics import generator, group_norm, masked_mean, pseudo_huber, rng, row_sum_norm, spectral_radius, stream
+from rcgnn.numerics import generator, group_norm, masked_mean, pseudo_huber, repeatable, rng, row_sum_norm, spectral_radius, stream
 
 FLOATS = st.floats(-1e30, 1e30)
 
@@ -84,3 +84,27 @@ def test_spectral_radius_agrees_with_numpy_at_any_scale():
     for scale in (1e-30, 1.0, 1e30):
         assert spectral_radius(scale * matrix) == pytest.approx(scale * expected, rel=1e-5)
     assert spectral_radius(matrix) <= row_sum_norm(matrix)
+
+
+def precision() -> tuple[bool, bool, str]:
+    fixed = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    return *fixed, torch.get_float32_matmul_precision()
+
+
+@pytest.mark.parametrize(("asked", "there"), [("float32", "highest"), ("tf32", "high")])
+def test_a_cuda_block_is_repeatable_and_as_precise_as_asked_and_leaves_no_trace(asked, there, monkeypatch):
+    """No device is needed to see the switches; tests/e2e/test_cuda.py sees what they do."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_float32_matmul_precision("medium")  # as another program may have left it
+    try:
+        before = precision()
+        with repeatable(torch.device("cuda"), asked):
+            assert precision() == (True, True, there)
+        assert precision() == before
+        with repeatable(torch.device("cpu"), asked):
+            assert precision() == before
+        with pytest.raises(KeyError), repeatable(torch.device("cuda"), asked):
+            raise KeyError
+        assert precision() == before
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -53,9 +53,13 @@ def fit(  # noqa: PLR0913 - one parameter an option
     """
     from rcgnn.cli.beside import Live, beside
     from rcgnn.cli.fitting import Place, fit_tables
+    from rcgnn.cli.together import help_out, helps, together
     from rcgnn.config import Config
     from rcgnn.errors import TruthRefusedError
 
+    if helps():
+        help_out()
+        return
     if truth is not None:
         raise TruthRefusedError(REFUSAL)
     options = {"recipe": recipe, "data.max_lag": max_lag, "seed": seed, "device": device}
@@ -63,5 +67,5 @@ def fit(  # noqa: PLR0913 - one parameter an option
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
     reading = {"time": time, "regime": regime, "na": tuple(na or ())}
-    with beside(tables, asked, log or ()) as others:
+    with together(), beside(tables, asked, log or ()) as others:
         fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet), others)

@@ -85,7 +85,6 @@ def gradient_bound(cells: Tensor) -> Tensor:
         1.7678
     """
     count = cells.sum(dim=(0, 1)).double()
-    count = count[count > 0]
-    if len(count) == 0:
-        return torch.zeros((), dtype=torch.float64)
-    return torch.sqrt((1 / count).sum()) / (2 * math.sqrt(2) * EPS * len(count))
+    present = count > 0  # no branch: it would wait for the device at every step
+    inverse = torch.where(present, 1 / count.clamp(min=1), 0.0)
+    return torch.sqrt(inverse.sum()) / (2 * math.sqrt(2) * EPS * present.sum().clamp(min=1).double())

@@ -17,12 +17,11 @@ from torch.optim import AdamW
 
 from rcgnn.config import TrainConfig
 from rcgnn.health import AuxHealth
-from rcgnn.losses.reconstruction import recon_per_sensor
+from rcgnn.losses.reconstruction import gradient_bound, recon_per_sensor
 from rcgnn.losses.terms import TERMS, compute
 from rcgnn.model.network import CausalNet
 from rcgnn.model.output import ModelOutput, NetworkInput
 from rcgnn.train.balance import DATA, Balancer
-from rcgnn.train.certificate import forecast_bound
 from rcgnn.train.feed import Feed
 from rcgnn.train.guard import PARAMETER_BOX, Action, Guard, first_bad, out_of_box
 from rcgnn.train.proximal import proximal_step
@@ -170,12 +169,15 @@ class Stepper:
         log = self.log
         log.taken += 1
         log.accepted_max = max(log.accepted_max, norm)
-        with torch.no_grad():
-            log.losses.append(float(recon_per_sensor(output, batch).nanmean()))
         slope = self.balancer.at_forecast
-        if slope is not None:
-            share = float(slope.double().norm()) / max(forecast_bound(batch, self.network.max_lag), 1e-30)
-            log.forecast_share = max(log.forecast_share or 0.0, share)
+        with torch.no_grad():
+            asked = [recon_per_sensor(output, batch).nanmean()]
+            if slope is not None:
+                asked += [slope.double().norm(), gradient_bound(batch.mask[:, self.network.max_lag :])]
+            loss, *sizes = torch.stack(asked).tolist()  # one wait for the device
+        log.losses.append(loss)
+        if sizes:
+            log.forecast_share = max(log.forecast_share or 0.0, sizes[0] / max(sizes[1], 1e-30))
         if log.taken > 1:
             return
         log.components = {name: float(term.detach()) for name, term in terms.items()}

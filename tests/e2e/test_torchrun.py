@@ -1,0 +1,106 @@
+"""`torchrun --nproc-per-node 2 -m rcgnn fit`: one answer, the one of one process; one message and an end where a process fails."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from rcgnn.synth import simulate
+
+SETTINGS = (
+    *("select.refine=on", "select.halves=0", "select.shifted_copies=0", "screen.opinions=false", "signal.smooth=off"),
+    *("train.epochs=3", "train.eval_every=1", "data.max_lag=2"),
+)
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+BROKEN = """
+import os, sys
+from rcgnn.cli import main
+from rcgnn.model.network import CausalNet
+
+def forward(self, batch, weights=None):
+    {what}
+
+if os.environ["RANK"] == "1":
+    CausalNet.forward = forward
+main()
+"""
+
+
+def python(*args: object) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run([sys.executable, *map(str, args)], env=env, capture_output=True, encoding="utf-8", timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "data.csv"
+    made = simulate("nonlinear", seed=1, rows=500, sensors=5)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([made.names, *made.series.values.tolist()])
+    return path
+
+
+def fit(table: Path, out: Path) -> list[object]:
+    return ["fit", table, "--out", out, "--quiet", *[word for setting in SETTINGS for word in ("--set", setting)]]
+
+
+def edges(run: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    with (run / "edges.csv").open(encoding="utf-8", newline="") as file:
+        return {(row["cause"], row["effect"], row["lag"]): row for row in csv.DictReader(file)}
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "health.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_two_processes_give_the_answer_of_one(table, tmp_path):
+    alone, two = python("-m", "rcgnn", *fit(table, tmp_path / "one")), python(*TORCHRUN, "-m", "rcgnn", *fit(table, tmp_path / "two"))
+    assert (alone.returncode, two.returncode) == (0, 0), two.stderr
+    assert two.stdout.replace("two/", "one/") == alone.stdout  # said once
+    one, other = edges(tmp_path / "one"), edges(tmp_path / "two")
+    assert len(one) > 0
+    assert other.keys() == one.keys()
+    for key, row in one.items():
+        assert other[key]["verdict"] == row["verdict"]
+        assert float(other[key]["strength"]) == pytest.approx(float(row["strength"]), abs=1e-4)
+    before, after = records(tmp_path / "one"), records(tmp_path / "two")
+    assert len(after) == len(before) == 3
+    for a, b in zip(before, after, strict=True):
+        assert b["loss"]["val"] == pytest.approx(a["loss"]["val"], abs=1e-5)
+        assert b["grad"]["raw_max"] == pytest.approx(a["grad"]["raw_max"], rel=1e-4)
+        assert b["guard"] == a["guard"]
+    states = [load_file(tmp_path / name / "model.safetensors") for name in ("one", "two")]
+    assert states[0].keys() == states[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        pytest.param('raise MemoryError("no room")', ["torchrun: process 1 of 2 failed: MemoryError: no room"], marks=pytest.mark.slow),
+        ("os._exit(9)", ["torchrun: one of the 2 processes is gone", "torchrun: ended from outside"]),
+    ],
+)
+def test_a_process_that_fails_ends_all_with_one_message(table, tmp_path, what, said):
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN.format(what=what), encoding="utf-8")
+    done = python(*TORCHRUN, script, *fit(table, tmp_path / "run"))
+    assert done.returncode != 0
+    ours = [line for line in done.stderr.splitlines() if line.startswith("rcgnn:")]  # torchrun adds a report of its own
+    assert len(ours) == 1, done.stderr
+    assert any(text in ours[0] for text in said)
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_used_is_said_once(tmp_path):
+    done = python(*TORCHRUN, "-m", "rcgnn", *fit(tmp_path / "absent.csv", tmp_path / "run"))
+    assert done.returncode != 0
+    assert done.stderr.count("absent.csv") - done.stderr.count("absent.csv',") == 1, done.stderr
