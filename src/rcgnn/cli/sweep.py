@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.engines import AddressOption, EngineName, EngineOption, engine_of
 from rcgnn.cli.fit import Recipe
 from rcgnn.cli.values import lag
 
@@ -28,6 +29,8 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one thread.")] = 1,
+    engine: EngineOption = EngineName.LOCAL,
+    address: AddressOption = None,
     most: Annotated[int, typer.Option(min=1, help="Trials at most.")] = 500,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     truth: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -44,7 +47,7 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     from rcgnn.data.resample import check
     from rcgnn.errors import TruthRefusedError
     from rcgnn.prior import Prior
-    from rcgnn.sweep.conduct import conduct, files
+    from rcgnn.sweep.conduct import conduct, files, silent
     from rcgnn.sweep.grid import make_grid
     from rcgnn.sweep.page import HEADS, cells, trial_line, verdict_line
     from rcgnn.sweep.trial import SHOWN
@@ -58,11 +61,10 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     for trial in grid.trials:
         Prior.given(trial.config, series.names)
         check(series, trial.config.data.resample)
-    errors = console(stderr=True)
+    who, errors = engine_of(engine, address), console(stderr=True)
     command = shlex.join(["rcgnn", *sys.argv[1:]])
-    done = conduct(
-        series, grid, out, jobs=jobs, command=command, tell=lambda *told: None if quiet else errors.print(safe(trial_line(*told)))
-    )
+    news = silent if quiet else (lambda *told: errors.print(safe(trial_line(*told))))
+    done = conduct(series, grid, out, jobs=jobs, engine=who, command=command, tell=news)
     head = (*grid.swept, *(HEADS[name] for name in SHOWN))
     print_table(console(), head, (cells(row, [*grid.swept, *SHOWN]) for row in done.ranked), text_columns=len(grid.swept) + 1)
     for row in done.rows:

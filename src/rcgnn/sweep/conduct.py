@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rcgnn.crew import End, crew, ended
+from rcgnn.crew import End, Engine, processes, work_off
 from rcgnn.encode import as_csv, as_json, utf8
 from rcgnn.errors import FitFailedError, RunDirError
 from rcgnn.rundir import RunDir, digest
@@ -34,7 +35,9 @@ def silent(_done: int, _total: int, _row: Row) -> None:
     """Nobody is told."""
 
 
-def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: str = "", tell: Tell = silent) -> Swept:
+def conduct(  # noqa: PLR0913 - what is swept, then how
+    series: Series, grid: Grid, out: Path, *, jobs: int = 1, engine: Engine = processes, command: str = "", tell: Tell = silent
+) -> Swept:
     """Run the trials that have no whole run in `out`, and write the tables.
 
     Args:
@@ -43,6 +46,7 @@ def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: st
         out: folder of the sweep. Finished trials in it are not run again; values may be added to the settings that are
             swept.
         jobs: trials at a time, each in a process of its own, on one thread.
+        engine: who does the work; on several machines all of them must see `out`.
         command: for the page.
         tell: told of every trial as it ends.
 
@@ -51,18 +55,14 @@ def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: st
         FitFailedError: no trial gave an answer; the tables are written.
     """
     claim(out, series, grid)
-    folder = out / TRIALS
+    folder = out.resolve() / TRIALS
     rows = {trial.name: row_of(grid.swept, trial, folder) for trial in grid.trials if _reusable(trial, folder)}
-    queue = [trial for trial in grid.trials if trial.name not in rows]
+    queue = deque(trial for trial in grid.trials if trial.name not in rows)
     reused, total = len(rows), len(queue)
-    with crew(partial(run_trial, series, folder), min(jobs, total)) as workers:
-        while queue or any(worker.task is not None for worker in workers):
-            for worker in workers:
-                if worker.task is None and queue:
-                    worker.give(queue.pop(0))
-            for trial, end in ended(workers):
-                rows[trial.name] = _row(grid, trial, end, folder)
-                tell(len(rows) - reused, total, rows[trial.name])
+    with engine(partial(run_trial, series, folder), min(jobs, total), None) as crew:
+        for trial, end in work_off(crew, queue):
+            rows[trial.name] = _row(grid, trial, end, folder)
+            tell(len(rows) - reused, total, rows[trial.name])
     done = Swept(grid, tuple(rows[trial.name] for trial in grid.trials), series.source, command, reused)
     write(done, out)
     if all(row["error"] is not None for row in done.rows):
@@ -87,7 +87,7 @@ def _reusable(trial: Trial, folder: Path) -> bool:
 
 def _row(grid: Grid, trial: Trial, end: End, folder: Path) -> Row:
     if end.how == "lost":
-        return failed_row(grid.swept, trial, f"the process ended (exit code {end.exit_code}); is there enough memory?")
+        return failed_row(grid.swept, trial, end.loss)
     return row_of(grid.swept, trial, folder) if end.result is None else failed_row(grid.swept, trial, end.result)
 
 
