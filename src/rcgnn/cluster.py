@@ -50,8 +50,8 @@ def ray_engine(address: str | None = None) -> Engine:
     Raises:
         InputError: Ray is not installed, or no cluster answers there.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("--engine ray: Ray is not installed; run `pip install 'rcgnn[cluster]'`, or use --engine local.")
+    if importlib.util.find_spec("ray") is None or importlib.util.find_spec("optuna") is None:
+        raise InputError("--engine ray: Ray and Optuna are not both installed; run `pip install 'rcgnn[cluster]'`, or use --engine local.")
     if address is not None:
         _must_answer(address)
     return partial(ray_crew, address=address)
@@ -88,7 +88,7 @@ def joined(address: str | None, cpus: int) -> Iterator[Any]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     own: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", configure_logging=False, **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error", configure_logging=False, runtime_env=ONE_THREAD, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--engine ray: {address or 'Ray on this machine'} cannot be used ({' '.join(str(error).split())}).") from error
     try:
@@ -129,7 +129,7 @@ class RayCrew:
     def __init__(self, ray: Any, work: Work, size: int, limit: float | None) -> None:
         self.ray, self.size, self.limit = ray, size, limit
         self.shared = ray.put(work)  # with what it is bound to: once, however many tasks there are
-        self.begin = ray.remote(num_cpus=1, max_retries=0, runtime_env=ONE_THREAD)(stream)
+        self.begin = ray.remote(num_cpus=1, max_retries=0)(stream)
         self.held: list[Held] = []
 
     @property

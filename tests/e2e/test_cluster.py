@@ -25,7 +25,7 @@ from rcgnn.crew import End, processes, work_off
 from rcgnn.errors import InputError
 from rcgnn.series import Series
 from rcgnn.sweep import conduct as room
-from rcgnn.sweep.conduct import conduct
+from rcgnn.sweep.conduct import by_crew, conduct
 from rcgnn.sweep.grid import make_grid
 from rcgnn.sweep.trial import run_trial
 
@@ -72,7 +72,7 @@ def test_a_sweep_on_ray_gives_the_same_rows_and_hands_the_table_over_once(ray, t
     put, sizes = ray.put, []
     monkeypatch.setattr(ray, "put", lambda value: sizes.append(len(pickle.dumps(value))) or put(value))
     big = table(rows=2000)
-    done = conduct(big, grid, tmp_path / "ray", jobs=2, engine=ray_engine())
+    done = conduct(big, grid, tmp_path / "ray", jobs=2, runner=by_crew(ray_engine()))
     conduct(big, grid, tmp_path / "local", jobs=2)
     pd.testing.assert_frame_equal(figures(tmp_path / "ray"), figures(tmp_path / "local"))
     assert [row["error"] for row in done.rows] == [None] * 4
@@ -115,7 +115,7 @@ def test_a_worker_that_is_killed_in_a_trial_is_replaced_and_the_result_is_the_sa
     grid = make_grid([*QUICK, "seed=1,2,3"])
     conduct(table(), grid, tmp_path / "quiet")
     monkeypatch.setattr(room, "run_trial", dying.dies_once)
-    conduct(table(), grid, tmp_path / "killed", jobs=2, engine=processes if engine == "local" else ray_engine())
+    conduct(table(), grid, tmp_path / "killed", jobs=2, runner=by_crew(processes if engine == "local" else ray_engine()))
     assert (tmp_path / "killed" / "trials" / "died").exists()
     pd.testing.assert_frame_equal(figures(tmp_path / "killed"), figures(tmp_path / "quiet"))
     health = (tmp_path / "killed" / "trials" / "seed=2" / "health.jsonl").read_text(encoding="utf-8")
