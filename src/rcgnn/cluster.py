@@ -88,7 +88,9 @@ def joined(address: str | None, cpus: int) -> Iterator[Any]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     own: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", configure_logging=False, runtime_env=ONE_THREAD, **own)
+        ray.init(
+            address=address or "local", log_to_driver=False, logging_level="error", configure_logging=False, runtime_env=ONE_THREAD, **own
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--engine ray: {address or 'Ray on this machine'} cannot be used ({' '.join(str(error).split())}).") from error
     try:

@@ -25,9 +25,11 @@ from rcgnn.crew import End, processes, work_off
 from rcgnn.errors import InputError
 from rcgnn.series import Series
 from rcgnn.sweep import conduct as room
+from rcgnn.sweep import tune
 from rcgnn.sweep.conduct import by_crew, conduct
 from rcgnn.sweep.grid import make_grid
 from rcgnn.sweep.trial import run_trial
+from rcgnn.sweep.tune import by_tune, rungs
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rcgnn[cluster]'")
 
@@ -36,8 +38,9 @@ DIES_ONCE = """
 import os, signal
 from rcgnn.rundir import RunDir
 from rcgnn.sweep.trial import run_trial
+from rcgnn.sweep.tune import by_tune, rungs
 
-def dies_once(series, folder, trial, tell):
+def dies_once(series, folder, trial, tell, *_):
     marker, append = folder / "died", RunDir.append
     def after_one_epoch(run, record):
         append(run, record)
@@ -99,23 +102,24 @@ def test_a_bench_on_ray_gives_the_same_lines(ray):
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", "ray", pytest.param("tune", marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_in_a_trial_is_replaced_and_the_result_is_the_same(engine, request, tmp_path, monkeypatch):
-    if engine == "ray":
+    if engine != "local":
         request.getfixturevalue("ray")
     (tmp_path / "dying.py").write_text(DIES_ONCE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     import dying
 
-    if engine == "ray":  # its processes were there before the module
+    if engine != "local":  # its processes were there before the module
         import ray.cloudpickle
 
         ray.cloudpickle.register_pickle_by_value(dying)
     grid = make_grid([*QUICK, "seed=1,2,3"])
     conduct(table(), grid, tmp_path / "quiet")
-    monkeypatch.setattr(room, "run_trial", dying.dies_once)
-    conduct(table(), grid, tmp_path / "killed", jobs=2, runner=by_crew(processes if engine == "local" else ray_engine()))
+    monkeypatch.setattr(tune if engine == "tune" else room, "run_trial", dying.dies_once)
+    runner = by_tune(None, stop=False) if engine == "tune" else by_crew(processes if engine == "local" else ray_engine())
+    conduct(table(), grid, tmp_path / "killed", jobs=2, runner=runner)
     assert (tmp_path / "killed" / "trials" / "died").exists()
     pd.testing.assert_frame_equal(figures(tmp_path / "killed"), figures(tmp_path / "quiet"))
     health = (tmp_path / "killed" / "trials" / "seed=2" / "health.jsonl").read_text(encoding="utf-8")
@@ -170,6 +174,46 @@ def test_a_driver_that_is_killed_goes_on(tmp_path):
     assert len(figures(tmp_path / "s")) == 4
 
 
+# --- searches and early stops through Ray Tune --------------------------------------------------------------------------------------------
+
+
+def test_asha_stops_what_falls_behind_and_the_rows_say_so(ray, tmp_path):
+    settings = ["recipe=origin-after", "train.epochs=9", "data.window=4", "train.lr=1e-2,1e-6"]
+    grid, runner, told = make_grid(settings), by_tune(None, stop=True), []
+    done = conduct(table(200), grid, tmp_path, runner=runner, stopping=True, tell=lambda *news: told.append(news[:2]))
+    good, bad = done.rows
+    assert (good["stopped_epoch"], good["stopped_rung"], good["verdict"] is not None) == (None, None, True)
+    assert (bad["stopped_epoch"], bad["stopped_rung"], bad["verdict"], bad["error"]) == (rungs(grid.trials[0].config)[0], 1, None, None)
+    assert bad["held_out_loss"] > good["held_out_loss"]
+    assert (tmp_path / "trials" / "lr=1e-6" / "health.jsonl").read_text(encoding="utf-8").count("\n") == bad["stopped_epoch"]
+    assert done.best == good
+    again = conduct(table(200), grid, tmp_path, runner=runner, stopping=True, tell=lambda *news: told.append(news[:2]))
+    assert (again.reused, again.rows, told) == (2, done.rows, [(1, 2), (2, 2)])
+    whole = conduct(table(200), grid, tmp_path)
+    assert (whole.reused, [row["stopped_epoch"] for row in whole.rows]) == (1, [None, None])
+
+
+def test_tpe_searches_goes_on_and_hands_the_table_over_once(ray, rcgnn, tmp_path, monkeypatch):
+    put, sizes = ray.put, []
+    monkeypatch.setattr(ray, "put", lambda value, **more: sizes.append(len(ray.cloudpickle.dumps(value))) or put(value, **more))
+    big = table(800)
+    pd.DataFrame(big.values, columns=["a", "b", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    words = ["sweep", tmp_path / "t.csv", "--out", tmp_path / "s", *(word for setting in QUICK for word in ("--set", setting))]
+    words += ["--set", "losses.sparse=1e-6..1e-1", "--set", "train.lr=1e-4..1e-2", "--search", "tpe", "--engine", "ray"]
+    first = rcgnn(*words, "--trials", 2)
+    assert (first.code, len(first.err.splitlines())) == (0, 2), first.err
+    assert len([size for size in sizes if size > big.values.nbytes]) == 1
+    kept = figures(tmp_path / "s")
+    second = rcgnn(*words, "--trials", 3)
+    assert (second.code, [line.split(":")[0].split("]")[0] for line in second.err.splitlines()]) == (0, ["[1/1"])
+    found = figures(tmp_path / "s")
+    pd.testing.assert_frame_equal(found[:2], kept)
+    assert found["trial"].nunique() == 3
+    assert found["held_out_loss"].notna().all()
+    assert found["losses.sparse"].between(1e-6, 1e-1).all()
+    assert "Lowest held-out loss" in second.out
+
+
 # --- refusals -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -187,16 +231,31 @@ def test_an_address_without_ray_and_one_of_another_kind_are_refused(rcgnn, tmp_p
     assert "expected auto or host:port" in refused(rcgnn, tmp_path, "--engine", "ray", "--address", "ray://head:10001")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--search", "tpe"), "--search tpe: works through Ray Tune; add --engine ray"),
+        (("--stop", "asha"), "--stop asha: works through Ray Tune; add --engine ray"),
+        (("--trials", "3"), "--trials: a grid runs every combination"),
+        (("--seed", "3"), "--seed: a grid runs every combination"),
+        (("--search", "random"), "only 2 were found"),
+        (("--search", "tpe", "--engine", "ray", "--stop", "asha", "--set", "train.epochs=2..4"), "train.epochs cannot be swept"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_written(rcgnn, tmp_path, words, told):
+    assert told in refused(rcgnn, tmp_path, *words)
+
+
 def test_without_the_extra_one_sentence_says_what_to_install(rcgnn, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _: None)
     assert "pip install 'rcgnn[cluster]'" in refused(rcgnn, tmp_path, "--engine", "ray")
 
 
 def test_an_address_that_does_not_answer_is_told_in_time(rcgnn, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 3.0)
+    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 1.0)
     began = time.monotonic()
     told = refused(rcgnn, tmp_path, "--engine", "ray", "--address", "127.0.0.1:9")
-    assert "no Ray cluster can be joined there (no answer within 3 s)" in told
+    assert "no Ray cluster can be joined there (no answer within 1 s)" in told
     assert time.monotonic() - began < 15
 
 
