@@ -118,7 +118,7 @@ def test_a_worker_that_is_killed_in_a_trial_is_replaced_and_the_result_is_the_sa
     grid = make_grid([*QUICK, "seed=1,2,3"])
     conduct(table(), grid, tmp_path / "quiet")
     monkeypatch.setattr(tune if engine == "tune" else room, "run_trial", dying.dies_once)
-    runner = by_tune(None, stop=False) if engine == "tune" else by_crew(processes if engine == "local" else ray_engine())
+    runner = by_tune(None) if engine == "tune" else by_crew(processes if engine == "local" else ray_engine())
     conduct(table(), grid, tmp_path / "killed", jobs=2, runner=runner)
     assert (tmp_path / "killed" / "trials" / "died").exists()
     pd.testing.assert_frame_equal(figures(tmp_path / "killed"), figures(tmp_path / "quiet"))
@@ -179,7 +179,7 @@ def test_a_driver_that_is_killed_goes_on(tmp_path):
 
 def test_asha_stops_what_falls_behind_and_the_rows_say_so(ray, tmp_path):
     settings = ["recipe=origin-after", "train.epochs=9", "data.window=4", "train.lr=1e-2,1e-6"]
-    grid, runner, told = make_grid(settings), by_tune(None, stop=True), []
+    grid, runner, told = make_grid(settings), by_tune(None), []
     done = conduct(table(200), grid, tmp_path, runner=runner, stopping=True, tell=lambda *news: told.append(news[:2]))
     good, bad = done.rows
     assert (good["stopped_epoch"], good["stopped_rung"], good["verdict"] is not None) == (None, None, True)
@@ -239,6 +239,7 @@ def test_an_address_without_ray_and_one_of_another_kind_are_refused(rcgnn, tmp_p
         (("--trials", "3"), "--trials: a grid runs every combination"),
         (("--seed", "3"), "--seed: a grid runs every combination"),
         (("--search", "random"), "only 2 were found"),
+        (("--engine", "ray", "--stop", "asha", "--set", "train.epochs=2,4"), "train.epochs cannot be swept"),
         (("--search", "tpe", "--engine", "ray", "--stop", "asha", "--set", "train.epochs=2..4"), "train.epochs cannot be swept"),
     ],
 )

@@ -128,9 +128,10 @@ def _swept(read: Any, asked: Asked, out: Path, tell: Tell) -> Swept:
     series = _fitting(read(), grid.trials)
     runner = by_crew(engine_of(asked.engine, asked.address))
     if asked.stop is not None:
-        from rcgnn.sweep.tune import by_tune
+        from rcgnn.sweep.tune import by_tune, comparable
 
-        runner = by_tune(asked.address, stop=True)
+        comparable(grid.swept)
+        runner = by_tune(asked.address)
     return conduct(series, grid, out, jobs=asked.jobs, runner=runner, stopping=asked.stop is not None, **told)
 
 

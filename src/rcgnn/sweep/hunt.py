@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from rcgnn.config import Config
-from rcgnn.errors import InputError
 from rcgnn.series import Series
 from rcgnn.sweep.conduct import TRIALS, Tell, claim, finish, silent
 from rcgnn.sweep.grid import Grid, Trial, folder_name, shown, value_of
 from rcgnn.sweep.page import Swept
 from rcgnn.sweep.space import ATTEMPTS, Choice, Range, Space, grid_of
 from rcgnn.sweep.trial import STOPPED_FILE, Row, failed_row, is_whole, row_of, run_trial
-from rcgnn.sweep.tune import LOSS, Source, tuned
+from rcgnn.sweep.tune import LOSS, Source, comparable, tuned
 
 
 @dataclass(frozen=True)
@@ -146,8 +145,8 @@ def search(series: Series, hunt: Hunt, out: Path, *, command: str = "", tell: Te
         FitFailedError: no trial gave an answer; the tables are written.
     """
     space = hunt.space
-    if hunt.stop and "train.epochs" in space.swept:
-        raise InputError("--stop asha compares trials after equal epochs: train.epochs cannot be swept with it.")
+    if hunt.stop:
+        comparable(space.swept)
     corner, _ = space.corners()
     claim(out, series, Grid(space.swept, (), (corner,)))
     folder = out.resolve() / TRIALS

@@ -66,25 +66,22 @@ def rungs(config: Config) -> tuple[int, ...]:
     return tuple(rung for rung in (first * REDUCTION**k for k in range(RUNGS)) if rung < epochs)
 
 
-def by_tune(address: str | None, *, stop: bool) -> Runner:
-    """Trials through Ray Tune; `stop`: ASHA may end them early.
+def comparable(swept: Sequence[str]) -> None:
+    """ASHA compares trials after equal epochs.
 
     Raises:
-        InputError: trials of different length, which ASHA cannot compare.
+        InputError: they have different numbers of epochs.
     """
+    if "train.epochs" in swept:
+        raise InputError("--stop asha compares trials after equal epochs: train.epochs cannot be swept with it.")
+
+
+def by_tune(address: str | None) -> Runner:
+    """Trials that are known beforehand, through Ray Tune, so that ASHA may end them early."""
 
     def run(series: Series, folder: Path, trials: Sequence[Trial], jobs: int, over: Over) -> None:
-        if stop and len({trial.config.train.epochs for trial in trials}) > 1:
-            raise InputError("--stop asha compares trials after equal epochs: train.epochs cannot be swept with it.")
-        tuned(
-            partial(run_trial, series, folder),
-            folder,
-            Source(trials),
-            over,
-            jobs=jobs,
-            address=address,
-            stop=trials[0].config if stop else None,
-        )
+        work, first = partial(run_trial, series, folder), trials[0].config
+        tuned(work, folder, Source(trials), over, jobs=jobs, address=address, stop=first)
 
     return run
 
