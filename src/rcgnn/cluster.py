@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -94,7 +94,8 @@ def joined(address: str | None, cpus: int) -> Iterator[Any]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--engine ray: {address or 'Ray on this machine'} cannot be used ({' '.join(str(error).split())}).") from error
     try:
-        yield ray
+        with redirect_stdout(sys.stderr):  # what Ray tells of lost machines is no answer
+            yield ray
     finally:
         ray.shutdown()
 
