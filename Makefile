@@ -65,6 +65,7 @@ bench: setup bench-accuracy  ## every figure that this project claims; two hours
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/steadiness.py
 	$(BIN)/python benchmarks/injection.py
+	$(BIN)/python benchmarks/sweep_speed.py
 
 bench-accuracy: setup  ## the suites on seeds of their own, then one page; peers that are not installed are skipped
 	for suite in $(SUITES); do \

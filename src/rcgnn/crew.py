@@ -1,4 +1,7 @@
-"""Many tasks, several at a time, each in a process of its own kind: one thread, a time limit, and nothing lost when one dies."""
+"""Many tasks, several at a time, each in a process of its own kind: one thread, a time limit, and nothing lost when one dies.
+
+`processes` are those of this machine; `rcgnn.cluster` has Ray's. Who gives out tasks sees a `Crew` and does not know which.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,18 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
 GRACE = 120.0
 """Seconds beside the limit for loading libraries and preparing; the limit itself is for the work."""
+RETRIES = 2
+"""How often a task is given out again whose process died under it; one that takes too long is not."""
 Work = Callable[[Any, Callable[[Any], None]], Any]
 """Done in a worker: the task, and whom to tell that the clock begins now, with what is known so far. What it is bound to
 (`functools.partial`) is handed over once a process, not once a task."""
@@ -31,7 +37,7 @@ class End(NamedTuple):
         result: of the work; None unless it finished.
         facts: what the work told when its clock began; None where it did not.
         seconds: since its clock began.
-        exit_code: of a process that died.
+        exit_code: of a process that died, where it is known.
     """
 
     how: Literal["done", "late", "lost"]
@@ -39,6 +45,55 @@ class End(NamedTuple):
     facts: Any = None
     seconds: float = 0.0
     exit_code: int | None = None
+
+    @property
+    def loss(self) -> str:
+        """How a lost process is told to people."""
+        code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
+        return f"the process ended{code}, {RETRIES + 1} times; is there enough memory?"
+
+
+class Crew(Protocol):
+    """Places for tasks, each at one task at a time.
+
+    Attributes:
+        busy: tasks that are being done.
+        free: tasks that can be given now.
+    """
+
+    @property
+    def busy(self) -> int: ...
+    @property
+    def free(self) -> int: ...
+
+    def give(self, task: Any) -> None:
+        """The next task; there must be a free place."""
+
+    def ended(self) -> Iterator[tuple[Any, End]]:
+        """Wait until something happens; every task that is over."""
+
+
+Engine = Callable[[Work, int, float | None], AbstractContextManager[Crew]]
+"""Work, places and the seconds that one task may take give a crew, which ends with the block, whatever ends it."""
+
+
+def work_off(crew: Crew, queue: deque[Any]) -> Iterator[tuple[Any, End]]:
+    """Every task of the queue with its end, as they end; what is taken out of the queue meanwhile is not done.
+
+    A task whose process died is given out again, at most `RETRIES` times: tasks depend on nothing but themselves, so the result is the
+    same.
+    """
+    lost = Counter[int]()
+    while queue or crew.busy:
+        while queue and crew.free:
+            crew.give(queue.popleft())
+        for task, end in crew.ended():
+            if end.how == "lost" and lost[id(task)] < RETRIES:
+                lost[id(task)] += 1
+                queue.appendleft(task)
+                continue
+            del lost[id(task)]  # another task may get its place in memory
+            yield task, end
 
 
 @dataclass
@@ -109,29 +164,49 @@ class Worker:
         self.process = self.pipe = None
 
 
+class Processes:
+    """The crew of this machine: every place is a process that is started when it gets its first task."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self.workers = workers
+
+    @property
+    def busy(self) -> int:
+        """Tasks that are being done."""
+        return sum(worker.task is not None for worker in self.workers)
+
+    @property
+    def free(self) -> int:
+        """Tasks that can be given now."""
+        return len(self.workers) - self.busy
+
+    def give(self, task: Any) -> None:
+        """The next task, to a free process."""
+        next(worker for worker in self.workers if worker.task is None).give(task)
+
+    def ended(self) -> Iterator[tuple[Any, End]]:
+        """Wait until something happens; every task that is over."""
+        busy = [worker for worker in self.workers if worker.task is not None]
+        first = min((worker.deadline for worker in busy), default=float("inf"))
+        timeout = None if first == float("inf") else max(0.0, first - time.monotonic())
+        wait([worker.pipe for worker in busy if worker.pipe is not None], timeout)
+        for worker in busy:
+            end = worker.answer()
+            if end is not None:
+                task, worker.task = worker.task, None
+                yield task, end
+
+
 @contextmanager
-def crew(work: Work, size: int, limit: float | None = None) -> Iterator[list[Worker]]:
-    """Workers that start when they are given a task, on one thread each, and end with the block, whatever ends it."""
+def processes(work: Work, size: int, limit: float | None = None) -> Iterator[Processes]:
+    """Processes of this machine that start when they are given a task, on one thread each."""
     workers = [Worker(work, limit) for _ in range(size)]
     with _one_thread():
         try:
-            yield workers
+            yield Processes(workers)
         finally:
             for worker in workers:
                 worker.stop()
-
-
-def ended(workers: Sequence[Worker]) -> Iterator[tuple[Any, End]]:
-    """Wait until something happens; every task that is over."""
-    busy = [worker for worker in workers if worker.task is not None]
-    first = min((worker.deadline for worker in busy), default=float("inf"))
-    timeout = None if first == float("inf") else max(0.0, first - time.monotonic())
-    wait([worker.pipe for worker in busy if worker.pipe is not None], timeout)
-    for worker in busy:
-        end = worker.answer()
-        if end is not None:
-            task, worker.task = worker.task, None
-            yield task, end
 
 
 @contextmanager

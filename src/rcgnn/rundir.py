@@ -95,7 +95,7 @@ class RunDir:
         self.path = Path(path)
         with _explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            present = {entry.name for entry in self.path.iterdir()}
+            present = {e.name for e in self.path.iterdir() if not e.match(".*.tmp")}  # a draft of a process that was killed
             if present and not overwrite:
                 raise RunDirError(
                     f"{self.path}: the folder is not empty; choose another --out, or give --overwrite to replace the run in it."

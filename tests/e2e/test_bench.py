@@ -255,7 +255,7 @@ def test_no_failure_is_hidden(rcgnn, place):
     assert errors == {
         "bench_methods:slow": "time limit: more than 0.3 s",
         "bench_methods:wrong": "ValueError: no | good",
-        "bench_methods:dies": "the process ended (exit code 7); is there enough memory?",
+        "bench_methods:dies": "the process ended (exit code 7), 3 times; is there enough memory?",
         "granger": None,
     }
     failed = [row for row in rows(out) if row["error"]]

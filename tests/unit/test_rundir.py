@@ -208,6 +208,12 @@ def test_overwrite_leaves_no_file_of_the_old_run_and_every_file_of_others(tmp_pa
     assert contents(old.path) == {"notes.md": b"keep", MARKER: b""}
 
 
+def test_a_draft_of_a_process_that_was_killed_is_no_other_file(tmp_path):
+    (tmp_path / f".{MARKER}.123.tmp").write_text("ha", encoding="utf-8")
+    RunDir(tmp_path)
+    assert (tmp_path / MARKER).exists()
+
+
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "run"):

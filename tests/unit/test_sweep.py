@@ -131,7 +131,7 @@ def test_a_row_tells_the_best_evaluated_epoch_the_last_epoch_and_the_largest_nor
     found = figures_of({"verdict": "links found", "links": 5, "seconds": {"train": 1.0, "screen": 0.5}}, records)
     assert found == {
         "verdict": "links found", "links": 5, "network_links": 1, "held_out_loss": 0.2, "gain_over_self": 0.4, "clip_share": 0.05,
-        "raw_max": 9.0, "seconds": 1.5, "reruns": 0,
+        "raw_max": 9.0, "seconds": 1.5, "reruns": 0, "stopped_epoch": None, "stopped_rung": None,
     }  # fmt: skip
 
 

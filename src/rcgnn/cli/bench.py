@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.engines import AddressOption, EngineName, EngineOption, engine_of
+
 SHOWN = ("runs", "failed", "AUPRC", "chance", "F1", "precision", "recall", "FDR", "s")
 
 
@@ -18,6 +20,8 @@ def bench(  # noqa: PLR0913 - one parameter an option
     seeds: Annotated[str | None, typer.Option(metavar="FIRST:LAST", help="9000:9005 (9005 is not run) or 1,2,5 [suite's].")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of rcgnn.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each on one thread.")] = 2,
+    engine: EngineOption = EngineName.LOCAL,
+    address: AddressOption = None,
     limit: Annotated[float, typer.Option(min=0, help="Seconds that one fit may take; 0: no limit.")] = 600,
     data: Annotated[Path | None, typer.Option(metavar="DIR", envvar="RCGNN_DATA", help="Folder of the real tables.")] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Keep finished runs of the same code, or run all again.")] = True,
@@ -42,7 +46,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
         parse_seeds(seeds) if seeds else (),
         tuple(sets or ()),
         data,
-        Limits(jobs, limit or None, fresh=not resume),
+        Limits(jobs, limit or None, fresh=not resume, engine=engine_of(engine, address)),
         shlex.join(["rcgnn", *sys.argv[1:]]),
     )
     folder, errors = out or Path("bench") / what.name, console(stderr=True)

@@ -45,6 +45,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sweep": (
         "rcgnn sweep plant.csv --out sweep --set losses.sparse=0.3,1,3 --set select.refine=on",
         "rcgnn sweep plant.csv --recipe origin-after --out sweep --set losses.sparse=1e-4,1e-5,1e-6 --jobs 2",
+        "rcgnn sweep plant.csv --out sweep --set losses.sparse=0.1..10 --search tpe --engine ray --stop asha",
     ),
     "bench": (
         "rcgnn bench benchmarks/suites/smoke.yaml",

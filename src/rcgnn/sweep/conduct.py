@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rcgnn.crew import End, crew, ended
+from rcgnn.crew import Engine, processes, work_off
 from rcgnn.encode import as_csv, as_json, dotted, utf8
 from rcgnn.errors import FitFailedError, RunDirError
 from rcgnn.rundir import RunDir, digest
@@ -22,19 +23,44 @@ from rcgnn.series import Series
 from rcgnn.sweep.figures import draw
 from rcgnn.sweep.grid import Grid, Trial
 from rcgnn.sweep.page import Swept, page
-from rcgnn.sweep.trial import Row, failed_row, row_of, run_trial
+from rcgnn.sweep.trial import STOPPED_FILE, Row, failed_row, is_whole, row_of, run_trial
 
 IDENTITY, TRIALS, CSV, PAGE, PICTURE = "sweep.json", "trials", "sweep.csv", "sweep.md", "sweep.svg"
 SCHEMA_VERSION = 1
 Tell = Callable[[int, int, Row], None]
 """Told of each finished trial: how many are done, of how many, and its row."""
+Over = Callable[[Trial, str | None], None]
+"""Told of each trial that is over: None, or why there is no answer."""
+Runner = Callable[[Series, Path, Sequence[Trial], int, Over], None]
+"""Runs trials: the table, their folder, the trials, how many at a time, and who is told of each that is over."""
 
 
 def silent(_done: int, _total: int, _row: Row) -> None:
     """Nobody is told."""
 
 
-def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: str = "", tell: Tell = silent) -> Swept:
+def by_crew(engine: Engine) -> Runner:
+    """Whole trials, each a task of the engine."""
+
+    def run(series: Series, folder: Path, trials: Sequence[Trial], jobs: int, over: Over) -> None:
+        with engine(partial(run_trial, series, folder), min(jobs, len(trials)), None) as crew:
+            for trial, end in work_off(crew, deque(trials)):
+                over(trial, end.loss if end.how == "lost" else end.result)
+
+    return run
+
+
+def conduct(  # noqa: PLR0913 - what is swept, then how
+    series: Series,
+    grid: Grid,
+    out: Path,
+    *,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    stopping: bool = False,
+    command: str = "",
+    tell: Tell = silent,
+) -> Swept:
     """Run the trials that have no whole run in `out`, and write the tables.
 
     Args:
@@ -43,6 +69,8 @@ def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: st
         out: folder of the sweep. Finished trials in it are not run again; values may be added to the settings that are
             swept.
         jobs: trials at a time, each in a process of its own, on one thread.
+        runner: who runs them, processes of this machine where nobody is named; on several machines all of them must see `out`.
+        stopping: a trial that was stopped early is finished.
         command: for the page.
         tell: told of every trial as it ends.
 
@@ -51,44 +79,45 @@ def conduct(series: Series, grid: Grid, out: Path, *, jobs: int = 1, command: st
         FitFailedError: no trial gave an answer; the tables are written.
     """
     claim(out, series, grid)
-    folder = out / TRIALS
-    rows = {trial.name: row_of(grid.swept, trial, folder) for trial in grid.trials if _reusable(trial, folder)}
+    folder = out.resolve() / TRIALS
+    rows = {trial.name: row_of(grid.swept, trial, folder) for trial in grid.trials if _reusable(trial, folder, stopping=stopping)}
     queue = [trial for trial in grid.trials if trial.name not in rows]
     reused, total = len(rows), len(queue)
-    with crew(partial(run_trial, series, folder), min(jobs, total)) as workers:
-        while queue or any(worker.task is not None for worker in workers):
-            for worker in workers:
-                if worker.task is None and queue:
-                    worker.give(queue.pop(0))
-            for trial, end in ended(workers):
-                rows[trial.name] = _row(grid, trial, end, folder)
-                tell(len(rows) - reused, total, rows[trial.name])
-    done = Swept(grid, tuple(rows[trial.name] for trial in grid.trials), series.source, command, reused)
+
+    def over(trial: Trial, error: str | None) -> None:
+        rows[trial.name] = row_of(grid.swept, trial, folder) if error is None else failed_row(grid.swept, trial, error)
+        tell(len(rows) - reused, total, rows[trial.name])
+
+    if queue:
+        (runner or by_crew(processes))(series, folder, queue, jobs, over)
+    return finish(Swept(grid, tuple(rows[trial.name] for trial in grid.trials), series.source, command, reused), out)
+
+
+def finish(done: Swept, out: Path) -> Swept:
+    """Write the tables of a sweep.
+
+    Raises:
+        FitFailedError: no trial gave an answer.
+    """
     write(done, out)
     if all(row["error"] is not None for row in done.rows):
         raise FitFailedError(f"sweep: none of the {len(done.rows)} trials gave an answer; the first: {done.rows[0]['error']}")
     return done
 
 
-def _reusable(trial: Trial, folder: Path) -> bool:
-    """Is there a whole run of this trial?
+def _reusable(trial: Trial, folder: Path, *, stopping: bool) -> bool:
+    """Is there a whole run of this trial, or one that was stopped where that counts?
 
     Raises:
         RunDirError: a run with other settings has its place.
     """
     place = folder / trial.name
-    if not (place / "summary.json").is_file():  # what a run writes last
+    if not (is_whole(place) or (stopping and (place / STOPPED_FILE).is_file())):
         return False
     other = _other_setting(trial.config.model_dump(), RunDir.open(place).config().model_dump())
     if other:
         raise RunDirError(f"{place}: holds a run {other}; choose another --out.")
     return True
-
-
-def _row(grid: Grid, trial: Trial, end: End, folder: Path) -> Row:
-    if end.how == "lost":
-        return failed_row(grid.swept, trial, f"the process ended (exit code {end.exit_code}); is there enough memory?")
-    return row_of(grid.swept, trial, folder) if end.result is None else failed_row(grid.swept, trial, end.result)
 
 
 def identity(series: Series, grid: Grid) -> dict[str, Any]:

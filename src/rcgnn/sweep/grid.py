@@ -18,6 +18,8 @@ MOST = 500
 """Trials that are run without being asked for."""
 LONGEST_NAME = 120
 """Characters of a folder name."""
+RANGE = re.compile(r"(?:(?P<scale>log|lin):)?(?P<low>[^:,\[{]+?)\.\.(?P<high>[^,]+)")
+"""`LOW..HIGH`, which a search draws from and a grid cannot."""
 SCIENTIFIC = 1e-3
 """Numbers below this are shown as 1e-4."""
 
@@ -74,7 +76,10 @@ def make_grid(
         >>> grid.swept, [trial.name for trial in grid.trials]
         (('losses.sparse', 'seed'), ['sparse=1e-4_seed=1', 'sparse=1e-4_seed=2', 'sparse=1e-5_seed=1', 'sparse=1e-5_seed=2'])
     """
-    given = _by_name(settings)
+    given = by_name(settings)
+    ranges = [f"{name}={text}" for name, texts in given.items() for text in texts if RANGE.fullmatch(text)]
+    if ranges:
+        raise InputError(f"--set {ranges[0]}: a grid has no ranges; add --search random or --search tpe, or name the values.")
     swept = {name: texts for name, texts in given.items() if len(texts) > 1}
     if not swept:
         raise InputError("sweep: no setting has several values; give at least one, for example --set losses.sparse=1e-4,1e-5.")
@@ -95,7 +100,13 @@ def make_grid(
     return Grid(tuple(swept), columns, tuple(trials))
 
 
-def _by_name(settings: Sequence[str]) -> dict[str, list[str]]:
+def by_name(settings: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each setting, as they are written, by its name.
+
+    Raises:
+        ConfigError: a setting that does not exist.
+        InputError: one that is given twice.
+    """
     given: dict[str, list[str]] = {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
@@ -156,7 +167,7 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "empty", True: "true", False: "false"}[value]
     if isinstance(value, float) and 0 < abs(value) < SCIENTIFIC:
-        mantissa, exponent = f"{value:.15e}".split("e")
+        mantissa, exponent = f"{value:.14e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rcgnn.markdown import NOTHING, number, table
 from rcgnn.sweep.grid import Grid
-from rcgnn.sweep.trial import FIGURES, Row
+from rcgnn.sweep.trial import FIGURES, STOPPED, Row
 
 HEADS = {
     "verdict": "verdict",
@@ -20,6 +20,8 @@ HEADS = {
     "raw_max": "largest norm",
     "seconds": "s",
     "reruns": "re-runs",
+    "stopped_epoch": "stopped after epoch",
+    "stopped_rung": "rung",
     "error": "error",
 }
 """Heading of every figure."""
@@ -56,14 +58,29 @@ class Swept:
 
     @property
     def ranked(self) -> list[Row]:
-        """Rows by held-out loss, the lowest first; then those without one, and those that failed."""
-        return sorted(self.rows, key=lambda row: (row["error"] is not None, row["held_out_loss"] is None, row["held_out_loss"] or 0.0))
+        """Whole trials by held-out loss, the lowest first, and those without one; then those that were stopped, and those that failed."""
+        return sorted(self.rows, key=_rank)
 
     @property
     def best(self) -> Row | None:
-        """The trial with the lowest held-out loss; None where none was measured."""
+        """The whole trial with the lowest held-out loss; None where none was measured."""
         first = self.ranked[0]
-        return None if first["held_out_loss"] is None else first
+        return None if first["held_out_loss"] is None or is_stopped(first) else first
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Figures that are worth a column: not those that every trial lacks, of an early stop."""
+        stops = any(is_stopped(row) for row in self.rows)
+        return tuple(name for name in FIGURES if name != "error" and (stops or name not in STOPPED))
+
+
+def is_stopped(row: Row) -> bool:
+    """Was this trial stopped before its last epoch?"""
+    return row["stopped_epoch"] is not None
+
+
+def _rank(row: Row) -> tuple[bool, bool, bool, float]:
+    return row["error"] is not None, is_stopped(row), row["held_out_loss"] is None, row["held_out_loss"] or 0.0
 
 
 def cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -91,6 +108,9 @@ def trial_line(done: int, total: int, row: Row) -> str:
     """One finished trial in one line."""
     if row["error"] is not None:
         return f"[{done}/{total}] {row['trial']}: FAILED: {row['error']}"
+    if is_stopped(row):
+        told = f"stopped after epoch {row['stopped_epoch']}, rung {row['stopped_rung']}"
+        return f"[{done}/{total}] {row['trial']}: {told}: held-out loss {cell('held_out_loss', row['held_out_loss'])}"
     loss = f"held-out loss {cell('held_out_loss', row['held_out_loss'])}, " if row["held_out_loss"] is not None else ""
     return f"[{done}/{total}] {row['trial']}: {loss}{row['links']} links, {cell('seconds', row['seconds'])} s"
 
@@ -100,20 +120,25 @@ def verdict_line(done: Swept) -> str:
     if done.best is None:
         return "No trial measured a held-out loss: no network was trained (select.refine=on trains one)."
     lowest = cell("held_out_loss", done.best["held_out_loss"])
-    equal = [row["trial"] for row in done.ranked if row["held_out_loss"] == done.best["held_out_loss"]]
+    equal = [row["trial"] for row in done.ranked if row["held_out_loss"] == done.best["held_out_loss"] and not is_stopped(row)]
     line = f"Lowest held-out loss: {lowest} in {equal[0]}{f' and {len(equal) - 1} more' if len(equal) > 1 else ''}."
     if len(equal) == len(done.rows):
         line = f"Held-out loss: {lowest} in all {len(equal)} trials. It cannot choose between them: the settings do not move it."
+    stopped = sum(is_stopped(row) for row in done.rows)
+    if stopped:
+        line += f" {stopped} of {len(done.rows)} trials were stopped early, each for a held-out loss that others beat after as many epochs."
     if any(name.startswith(OTHER_ROWS) for name in done.grid.swept):
         line += " These trials differ in their data or recipe, so their losses need not compare."
     return line
 
 
 def heat_maps(done: Swept) -> dict[str, list[list[Any]]]:
-    """[first setting][second setting] of every figure in `MAPS`; empty unless exactly two settings are swept."""
+    """[first setting][second setting] of every figure in `MAPS`; empty unless exactly two settings are swept, each value with each."""
     if len(done.grid.swept) != GRID_OF:
         return {}
     first, second = done.grid.values
+    if len(first) * len(second) != len(done.rows):  # drawn, not crossed
+        return {}
     at = {(row[done.grid.swept[0]], row[done.grid.swept[1]]): row for row in done.rows}
     return {name: [[at[a, b][name] for b in second] for a in first] for name in MAPS}
 
@@ -125,11 +150,12 @@ def page(done: Swept, picture: str | None = None) -> str:
         done: the sweep.
         picture: file name of the picture beside it, where there is one.
     """
-    failed = sum(row["error"] is not None for row in done.rows)
-    lines = [f"# Sweep over {' and '.join(done.grid.swept)}", "", f"Table: {done.source}. {len(done.rows)} trials, {failed} failed."]
+    failed, stopped = sum(row["error"] is not None for row in done.rows), sum(is_stopped(row) for row in done.rows)
+    ends = f"{failed} failed" + (f", {stopped} stopped early" if stopped else "")
+    lines = [f"# Sweep over {' and '.join(done.grid.swept)}", "", f"Table: {done.source}. {len(done.rows)} trials, {ends}."]
     lines += [f"Command: `{done.command}`", ""] if done.command else [""]
     lines += [verdict_line(done), "The choice is by held-out loss; no true graph is read.", "", "## Trials, by held-out loss", ""]
-    shown = [name for name in FIGURES if name != "error" or failed]
+    shown = [*done.shown, *(["error"] if failed else [])]
     head = [*done.grid.swept, *(HEADS[name] for name in shown)]
     lines += table(head, (cells(row, [*done.grid.swept, *shown]) for row in done.ranked))
     for name, grid in heat_maps(done).items():
