@@ -42,7 +42,7 @@ from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.select.known import left_out
 from rcgnn.select.modes import by_mode, candidates
-from rcgnn.series import BoolArray, Series
+from rcgnn.series import BoolArray, Series, sensor_blocks
 from rcgnn.signal.draws import Signal, infer
 from rcgnn.signal.statespace import Readings
 from rcgnn.signal.vanishing import suspects, told
@@ -186,11 +186,13 @@ def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Sig
     scaled = prepared.scaled
     hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
     readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
-    noise = np.where(prepared.counted, 0.0, noise_share(scaled.values, segment_number(scaled)))  # a count's own noise is part of it
+    segment = segment_number(scaled)
+    shares = [noise_share(scaled.values[:, b], segment) for b in sensor_blocks(scaled.shape)]
+    noise = np.where(prepared.counted, 0.0, np.concatenate(shares))  # a count's own noise is part of it
     draw = rng(config.seed, "signal")
     support = partial(sparse_support, prior=known_to(config.screen))
     signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
-    return signal, scaled.mask & ~signal.gated
+    return signal, scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
 
 
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:

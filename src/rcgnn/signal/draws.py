@@ -80,12 +80,17 @@ def infer(
         rng: for the draws.
         progress: told of every EM iteration.
     """
+    sensors = readings.values.shape[1]
+    lags = min(config.lags, MOST_STATES // sensors - 1)
+    needed = readings.mask.mean() < COMPLETE or bool((noise_share > NOISY).any())
+    if config.smooth == "off" or lags < 1 or (config.smooth == "auto" and not needed):
+        return _bridged(readings)
     order = _by_reading(readings)
     back = np.argsort(order)
     suspects = None if readings.suspects is None else readings.suspects[:, order]
     turned = Readings(readings.values[:, order], readings.mask[:, order], readings.segments, suspects)
     asked = None if support is None else _turned(support, order)
-    found = _inferred(turned, noise_share[order], config, asked, rng, progress)
+    found = _inferred(turned, noise_share[order], config.model_copy(update={"lags": lags}), asked, rng, progress)
     return Signal(
         found.draws[:, :, back],
         found.mean[:, back],
@@ -97,6 +102,18 @@ def infer(
         None if found.selection is None else found.selection.of(back),
         None if found.moment is None else found.moment[np.ix_(*[_blockwise(back, len(found.moment))] * 2)],
     )
+
+
+def _bridged(readings: Readings) -> Signal:
+    """Gaps bridged by straight lines, every sensor at mean 0 and standard deviation 1 over its readings; one sensor at a time."""
+    rows, sensors = readings.values.shape
+    filled = np.empty((sensors, rows)).T
+    for j in range(sensors):
+        one = slice(j, j + 1)
+        mask = readings.mask[:, one]
+        filled[:, one] = interpolate(_unit(Readings(readings.values[:, one], mask, readings.segments)).values, mask, readings.segments)
+    nothing, never = np.zeros((rows, sensors), order="F"), np.zeros((rows, sensors), bool, order="F")
+    return Signal(filled[None], filled, nothing, readings.mask.sum(axis=0).astype(float), False, never, np.zeros(sensors))
 
 
 def _by_reading(readings: Readings) -> IntArray:
@@ -139,15 +156,8 @@ def _inferred(
 ) -> Signal:
     readings = _unit(readings)
     values, mask = readings.values, readings.mask
-    sensors = values.shape[1]
-    lags = min(config.lags, MOST_STATES // sensors - 1)
-    needed = mask.mean() < COMPLETE or bool((noise_share > NOISY).any())
-    if config.smooth == "off" or lags < 1 or (config.smooth == "auto" and not needed):
-        filled = interpolate(values, mask, readings.segments)
-        nothing = np.zeros(values.shape)
-        return Signal(filled[None], filled, nothing, mask.sum(axis=0).astype(float), False, nothing > 0, np.zeros(sensors))
     noise = np.where(noise_share > NOISY, np.clip(NOISE_TRUST * noise_share, LEAST_NOISE, MOST_NOISE), LEAST_NOISE)
-    learnt = _fit(readings, noise, lags, config, support, progress)
+    learnt = _fit(readings, noise, config.lags, config, support, progress)
     model = learnt.model
     seen = _with_hidden(model, readings)
     draws = config.draws or number_of_draws(*values.shape)
