@@ -138,7 +138,7 @@ def fit(size: Size, path: Path, run: Path, given: argparse.Namespace) -> Measure
     folder = RunDir.open(run)
     graph, summary = folder.graph(), folder.summary()
     summary_scores = score(graph, read_truth(truth_file(path), graph.names, graph.max_lag))["summary"]
-    out = [finding.message for finding in folder.findings() if finding.code == "BUDGET"]
+    out = [finding.message for finding in folder.findings() if finding.evidence.get("kind") == "budget"]
     return Measured(
         size, seconds, processor, peak, None, summary["seconds"], summary_scores.as_dict() if summary_scores else {}, "; ".join(out)
     )

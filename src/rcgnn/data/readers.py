@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcgnn.data.arrays import is_origin_folder, read_npz, read_origin_folder
+from rcgnn.data.arrays import is_origin_folder, read_npy, read_npz, read_origin_folder
 from rcgnn.data.columns import Columns, Roles, assemble
 from rcgnn.data.text import read_text
 from rcgnn.errors import TableError
@@ -71,6 +71,7 @@ READERS: dict[str, Reader] = {
     ".txt": read_text,
     ".parquet": read_parquet,
     ".npz": read_npz,
+    ".npy": read_npy,
 }
 """Formats by the end of the file name."""
 
@@ -138,7 +139,7 @@ def _folder(folder: Path, roles: Roles) -> Series:
     tables = [file for file in folder.iterdir() if file.is_file() and file.name.lower().endswith(tuple(READERS))]
     tables = [file for file in tables if "truth" not in file.stem.lower() and not file.name.startswith((".", "A_true"))]
     named = [file for file in tables if file.name.startswith("data")]
-    chosen = sorted(named or [file for file in tables if file.suffix != ".txt"], key=_natural)
+    chosen = sorted(named or [file for file in tables if file.suffix not in (".txt", ".npy")], key=_natural)
     if not chosen:
         raise TableError(f"{folder}: a folder with no table in it; expected X.npy or files ending in {', '.join(READERS)}.")
     return read_tables(chosen, time=roles.time, regime=roles.regime, na=roles.na)
