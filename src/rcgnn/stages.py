@@ -25,7 +25,7 @@ from rcgnn.screen.pieces import Pieces, by_pieces, cut
 from rcgnn.screen.reach import LEAST, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.series import BoolArray, sensor_blocks
-from rcgnn.signal.draws import Signal, infer, smoothing
+from rcgnn.signal.draws import MOST_ROWS, Signal, infer, smoothing
 from rcgnn.signal.statespace import Readings
 from rcgnn.signal.vanishing import suspects
 
@@ -36,6 +36,8 @@ SHIFTED_COPIES = 3
 """Circularly shifted copies behind a K that is chosen from the table."""
 CURVES, LOOKS = 15.0, 3.0
 """How long a screen with curves takes at most, in screens with straight lines; how long a second look takes, in screens."""
+FOLLOWS = 3.0
+"""What follows the iterations of the state space, in iterations, beside its draws, which go over all rows."""
 SMALL = 64
 """Up to this many sensors one thread does best, and further searches are quick enough."""
 
@@ -70,12 +72,32 @@ def signal_of(prepared: Prepared, config: Config, course: Course) -> tuple[Signa
     settings, budget = config.signal, course.budget
     if smoothing(readings, noise, settings) and not budget.allows("smooth", budget.half):
         settings = settings.model_copy(update={"smooth": "off"})
+    asked = partial(infer, readings, noise, support=support, rng=draw, progress=course.progress)
+    try:
+        signal = asked(config=settings, enough=_enough(budget, len(scaled.values)))
+    except _TooSlowError:
+        signal = asked(config=settings.model_copy(update={"smooth": "off"}))
+    return signal, scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
+
+
+class _TooSlowError(Exception):
+    """Not even one iteration of the state space, and its draws, fit into the first half of the budget."""
+
+
+def _enough(budget: Budget, rows: int) -> Callable[[], bool]:
+    """Asked after every iteration: do one more and what follows, counted in iterations, fit into the first half of the budget?"""
+    began, done = budget.spent(), 0
+    follows = FOLLOWS + 2.0 * rows / min(rows, MOST_ROWS)
 
     def enough() -> bool:
-        return not budget.allows("iterations", budget.half)
+        nonlocal done
+        done += 1
+        needed = budget.half + (budget.spent() - began) / done * follows
+        if done == 1 and not budget.allows("smooth", needed):
+            raise _TooSlowError
+        return not budget.allows("iterations", needed)
 
-    signal = infer(readings, noise, config=settings, support=support, rng=draw, progress=course.progress, enough=enough)
-    return signal, scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
+    return enough
 
 
 def reached_by(prepared: Prepared, config: Config, prior: Prior | None, budget: Budget) -> Reach:

@@ -110,6 +110,26 @@ def test_a_budget_used_up_still_gives_an_answer_and_says_what_it_lacks(unhurried
     assert done.findings[0].severity == "warn"
 
 
+@pytest.mark.parametrize(("seconds", "left_out"), [(300.0, ["smooth"]), (60.0, ["iterations"])])
+def test_the_state_space_keeps_to_the_first_half(seconds, left_out):
+    """An iteration takes so many of 1000 seconds; what follows takes five: too long at once, or after four iterations."""
+    watch = Watch()
+    iterations = []
+
+    def work(stage, info):
+        if stage == "smooth" and "done" in info:
+            watch.now += seconds
+            iterations.append(info["done"])
+        elif stage == "screen":
+            watch.now = 0.0
+
+    settings = Config().override(["select.halves=4", "select.refine=off"])
+    done = fit_series(gappy(), settings, budget=Budget(1000.0, watch), progress=work)
+    assert told(done)[0]["left_out"] == left_out
+    assert done.signal.smoothed == (left_out != ["smooth"])
+    assert iterations == ([1] if left_out == ["smooth"] else [1, 2, 3, 4, 9, 10])
+
+
 def test_training_ends_with_the_epoch_in_which_the_time_is_over(unhurried):
     watch = Watch()
     budget = Budget(1000.0, watch)

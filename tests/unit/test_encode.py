@@ -41,3 +41,11 @@ def test_objects_are_neither_written_nor_read(tmp_path):
 def test_damaged_archives_are_a_value_error(content):
     with pytest.raises(ValueError):  # noqa: PT011 - zipfile and NumPy word it each in their own way
         from_npz(content)
+
+
+def test_a_large_table_of_zeros_takes_little_room_and_comes_back():
+    array = np.zeros((4, 300, 300))
+    array[1, 2, 3] = 0.1
+    content = as_npz({"score": array, "small": np.zeros(9)})
+    assert len(content) < array.nbytes / 50
+    np.testing.assert_array_equal(from_npz(content)["score"], array)
