@@ -89,7 +89,7 @@ def refine(
         over: see `train`.
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
-    used = spread_rows(len(held), config.data.stride is None)
+    used = spread_rows(held, thin=config.data.stride is None)
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
     fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held & used, held & used))
@@ -110,17 +110,22 @@ def refine(
     return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped, thinned)
 
 
-def spread_rows(rows: int, thin: bool) -> BoolArray:  # noqa: FBT001 - a switch
+def spread_rows(held: BoolArray, *, thin: bool) -> BoolArray:
     """[T] rows that the network sees: all, or of a table of more than `MOST_ROWS` about so many, in pieces spread over it.
 
+    Held-out rows [T] and the others are thinned each by themselves, so that neither side is ever empty.
+
     Example:
-        >>> int(spread_rows(200_000, True).sum()), bool(spread_rows(200_000, False).all())
-        (50000, True)
+        >>> held = np.arange(200_000) >= 160_000
+        >>> used = spread_rows(held, thin=True)
+        >>> int(used[held].sum()), int(used[~held].sum()), bool(spread_rows(held, thin=False).all())
+        (10000, 40000, True)
     """
-    if rows <= MOST_ROWS or not thin:
-        return np.ones(rows, bool)
-    period = PIECE * rows / MOST_ROWS
-    return np.arange(rows) % period < PIECE
+    used = np.ones(len(held), bool)
+    if len(held) > MOST_ROWS and thin:
+        for side in (held, ~held):
+            used[side] = np.arange(int(side.sum())) % (PIECE * len(held) / MOST_ROWS) < PIECE
+    return used
 
 
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:

@@ -34,7 +34,7 @@ Looks = tuple[Chance, Pieces | None, Opinions | None]
 LEAST_SENSORS = 2
 SHIFTED_COPIES = 3
 """Circularly shifted copies behind a K that is chosen from the table."""
-CURVES, LOOKS = 15.0, 3.0
+CURVES, LOOKS = 25.0, 3.0
 """How long a screen with curves takes at most, in screens with straight lines; how long a second look takes, in screens."""
 FOLLOWS = 3.0
 """What follows the iterations of the state space, in iterations, beside its draws, which go over all rows."""

@@ -171,7 +171,7 @@ def test_default_names_are_distinct():
 def test_frozen_cells_that_agree_are_shared_and_others_are_copied():
     values, mask = frozen(np.asfortranarray(table())), frozen(np.ones((6, 2), bool, order="F"))
     assert Series(values, mask, ("a", "b")).values is values
-    holed = table()
+    holed = table().copy()
     holed[1, 1] = np.nan  # the mask says that it was read
     series = Series(frozen(holed), mask, ("a", "b"))
     assert series.values is not holed

@@ -45,10 +45,8 @@ class ParquetColumns(Sequence[Any]):
         return len(self._order)
 
     def __getitem__(self, place: Any) -> Any:
-        name = self._order[place]
         with _complete(self._path):
-            found = self._file.read(columns=[name])  # `a` also finds `a.b`
-            return found.column(found.column_names.index(name))
+            return self._file.read(columns=[self._order[place]]).column(0)
 
 
 @contextmanager
