@@ -22,7 +22,7 @@ from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
 from rcgnn.select.modes import Seen, revise
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, slabs
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
 FEW_ROWS = "too few joint rows"
@@ -201,14 +201,21 @@ def _links(links: int, pairs: int) -> str:
 
 def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
     """[n, n] pairs that were hardly ever read together at any lag, or whose effect was hardly read at all."""
-    seen = scaled.mask.astype(np.float64)
-    rows = len(seen)
-    joint = np.max([seen[: rows - k].T @ seen[k:] for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
+    rows = len(scaled.mask)
+    joint = np.max([_read_together(scaled.mask, k) for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
     read = np.array([f.rows for f in screened.features], float)
     least = max(config.data.min_observed, ROWS_PER_LAG * config.data.lags)
     poor = (joint < config.data.min_observed) | (read < least)[None, :]
     np.fill_diagonal(poor, val=False)
     return np.asarray(poor)
+
+
+def _read_together(mask: BoolArray, lag: int) -> FloatArray:
+    """[n, n] rows in which j was read, and i so many rows before."""
+    joint = np.zeros((mask.shape[1], mask.shape[1]))
+    for part in slabs(len(mask) - lag):
+        joint += mask[part].astype(np.float64).T @ mask[part.start + lag : part.stop + lag].astype(np.float64)
+    return joint
 
 
 def _about(reasons: dict[Key, str], names: tuple[str, ...]) -> list[Finding]:

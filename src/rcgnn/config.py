@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from rcgnn.delay import MaxLag, Step
+from rcgnn.delay import MaxLag, Span, Step
 from rcgnn.errors import ConfigError, did_you_mean, near
 from rcgnn.recipes import RECIPES, Recipe
 
@@ -155,9 +155,7 @@ class TrainConfig(Section):
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
     max_rollbacks: int = Field(3, ge=0, description="returns to a good state before the neural stage is given up")
-    reruns: int = Field(
-        2, ge=0, description="re-runs, at most, each with a tenth of `losses.sparse` and `losses.acyclic`, while the network has no link"
-    )
+    reruns: int = Field(2, ge=0, description="most re-runs while no link is left, each with a tenth of `losses.sparse` and `.acyclic`")
 
 
 class SelectConfig(Section):
@@ -184,6 +182,7 @@ class Config(Section):
     recipe: Recipe = Field("auto", description="`auto`, or one of the origin's two recipes")
     seed: int = Field(1337, ge=0, description="start of every random number")
     device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
+    budget: Span = Field(None, description="how long a fit may take, such as 10m: the best graph found in that time; empty: no limit")
     data: DataConfig = DataConfig()
     signal: SignalConfig = SignalConfig()
     screen: ScreenConfig = ScreenConfig()

@@ -1,4 +1,4 @@
-"""Settings about time: the longest delay K, a number of steps or `auto`, and the length of a step."""
+"""Settings about time: the longest delay K, a number of steps or `auto`, the length of a step, and how long a fit may take."""
 
 from __future__ import annotations
 
@@ -63,3 +63,43 @@ def _length(value: Any) -> Any:
 
 Step = Annotated[str | float | None, BeforeValidator(_length)]
 """Length of a bin of time, or nothing."""
+
+SPAN = re.compile(r"^\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*$")
+"""Hours, minutes and seconds, each where it is needed."""
+
+
+def span_seconds(written: str | float) -> float:
+    """A span of time in seconds; a bare number is seconds.
+
+    Raises:
+        ValueError: not a span of time above 0.
+
+    Example:
+        >>> span_seconds("10m"), span_seconds("1h30m"), span_seconds(90)
+        (600.0, 5400.0, 90.0)
+    """
+    found = SPAN.match(written) if isinstance(written, str) else None
+    if found is not None:
+        length = sum(float(part or 0) * unit for part, unit in zip(found.groups(), (3600.0, 60.0, 1.0), strict=True))
+    else:
+        length = float(written)
+    if not 0 < length < float("inf"):
+        raise ValueError(f"not above 0: {written!r}")
+    return length
+
+
+def _span(value: Any) -> Any:
+    """A span as it was written, if it is one."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"not a span of time: {value!r}")
+        span_seconds(value)
+    except ValueError as error:
+        raise PydanticCustomError("span", "expected a span of time such as 90s, 10m or 1h30m, or a number of seconds above 0") from error
+    return value
+
+
+Span = Annotated[str | float | None, BeforeValidator(_span)]
+"""How long a fit may take, or nothing."""

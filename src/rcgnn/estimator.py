@@ -22,13 +22,14 @@ from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.forecast import Forecast, forecast
 from rcgnn.mechanism.intervention import Intervention, intervene
 from rcgnn.numerics import rng
-from rcgnn.pipeline import Fit, OnRecord, fit_series
+from rcgnn.pipeline import Fit, fit_series
 from rcgnn.series import FloatArray, Series
+from rcgnn.stages import OnRecord
 
 __all__ = ["RCGNN", "Fit", "OnRecord", "fit_series"]
 
 SECTIONS = tuple(name for name, field in Config.model_fields.items() if isinstance(field.default, Section))
-TOP = ("recipe", "seed", "device")
+TOP = ("recipe", "seed", "device", "budget")
 
 
 class RCGNN(BaseEstimator):
@@ -42,6 +43,7 @@ class RCGNN(BaseEstimator):
         recipe: `auto`, or one of the origin's two recipes.
         seed: start of every random number; the same seed gives the same answer.
         device: `auto`, `cpu` or `cuda`.
+        budget: how long a fit may take, such as `10m`: the best graph found in that time; None: no limit.
         settings: any other setting, as `section__name`.
 
     Attributes:
@@ -67,11 +69,18 @@ class RCGNN(BaseEstimator):
     """
 
     def __init__(
-        self, max_lag: int | Literal["auto"] = 3, recipe: str = "auto", seed: int = 1337, device: str = "auto", **settings: Any
+        self,
+        max_lag: int | Literal["auto"] = 3,
+        recipe: str = "auto",
+        seed: int = 1337,
+        device: str = "auto",
+        budget: str | float | None = None,
+        **settings: Any,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
         self.device = device
+        self.budget = budget
         for name in settings:
             _check(name)
         self.settings = dict(settings)
@@ -104,7 +113,7 @@ class RCGNN(BaseEstimator):
         return self
 
     def _config(self) -> Config:
-        raw: dict[str, Any] = {"recipe": self.recipe, "seed": self.seed, "device": self.device}
+        raw: dict[str, Any] = {name: getattr(self, name) for name in TOP}
         for name, value in self.settings.items():
             section, _, key = name.partition("__")
             raw.setdefault(section, {})[key] = value

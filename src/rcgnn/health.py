@@ -17,8 +17,11 @@ Severity = Literal["info", "warn", "act", "stop"]
 
 
 Progress = Callable[[str, Mapping[str, Any]], None]
-"""How a long job reports: `progress(stage, info)`. Stages: read, inspect, clean, smooth, screen, train, decide, write.
-`info` may hold: done, total (steps of the stage), epoch, epochs, loss, links, clip_share, lr, message."""
+"""How a long job reports: `progress(stage, info)`, the stage one of `STAGES`.
+`info` may hold: done, total (steps of the stage), epoch, epochs, loss, links, clip_share, lr, message, left (seconds of a budget)."""
+
+STAGES = ("read", "inspect", "clean", "reach", "smooth", "screen", "decide", "measure", "train", "write")
+"""The stages of a fit in their order; not every fit has all of them."""
 
 
 def silent(_stage: str, _info: Mapping[str, Any]) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.answer import Checks, Decision, assemble, undecidable
+from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.data.cleaning import clean
 from rcgnn.data.counts import stabilised
-from rcgnn.data.marks import segment_number
-from rcgnn.data.process_rules import noise_share
+from rcgnn.data.findings import finding
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.resample import regular
 from rcgnn.data.splice import splice
@@ -31,31 +29,23 @@ from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared, prepare
-from rcgnn.prior import Informed, Prior, known_to, least_reach
+from rcgnn.prior import Informed, Prior
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen import width
 from rcgnn.screen.features import Sample
-from rcgnn.screen.null import by_chance
-from rcgnn.screen.opinions import Opinions, opinions
-from rcgnn.screen.pieces import by_pieces
-from rcgnn.screen.reach import LEAST, Reach, reach
-from rcgnn.screen.structural import Screened, screen, sparse_support
+from rcgnn.screen.structural import Screened
 from rcgnn.select.known import left_out
 from rcgnn.select.modes import by_mode, candidates
 from rcgnn.series import BoolArray, Series
-from rcgnn.signal.draws import Signal, infer
-from rcgnn.signal.statespace import Readings
-from rcgnn.signal.vanishing import suspects, told
+from rcgnn.signal.draws import Signal
+from rcgnn.signal.vanishing import told
+from rcgnn.stages import LEAST_SENSORS, SMALL, Course, OnRecord, bases_of, checks, reached_by, screened_by, signal_of
 
 if TYPE_CHECKING:
     from rcgnn.refine import Refined
 
-OnRecord = Callable[[HealthRecord], None]
-LEAST_SENSORS = 2
-SHIFTED_COPIES = 3
-"""Circularly shifted copies behind a K that is chosen from the table."""
-SMALL = 64
-"""Up to this many sensors one thread does best, and further searches are quick enough."""
+LEAST_TRAINING = 10.0
+"""Seconds below which a network is not begun under a budget: loading and first epochs take as long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,19 +87,9 @@ class Fit:
         return self.mechanism.to_arrays() if self.mechanism else {}
 
 
-@dataclass(eq=False)
-class _Clock:
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str, progress: Progress) -> Iterator[None]:
-        progress(name, {})
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - began, 3)
-
-
-def fit_series(series: Series, config: Config, *, progress: Progress = silent, on_record: OnRecord | None = None) -> Fit:
+def fit_series(
+    series: Series, config: Config, *, progress: Progress = silent, on_record: OnRecord | None = None, budget: Budget | None = None
+) -> Fit:
     """The causal graph of one table. Sees no truth: there is no parameter for it.
 
     Args:
@@ -117,6 +97,7 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
         config: all settings; the recipe decides between our way and the origin's.
         progress: told of every stage and step.
         on_record: called with every health record as it is made.
+        budget: the time it may take; None: `config.budget`, from now on.
 
     Raises:
         ConfigError: the prior knowledge does not fit the sensors, contradicts itself, or meets a recipe of the origin.
@@ -124,29 +105,30 @@ def fit_series(series: Series, config: Config, *, progress: Progress = silent, o
     """
     prior = Prior.given(config, series.names)
     series, steps = regular(series, config.data.resample)
+    budget = Budget.of(config.budget) if budget is None else budget
     with _threads(series.shape[1]):
         own = config.recipe == "auto"
-        fit = _auto(series, config, prior, progress, on_record) if own else _origin(series, config, progress, on_record)
-    return replace(fit, findings=[*steps, *fit.findings])
+        course = Course(progress, on_record, budget)
+        fit = _auto(series, config, prior, course) if own else _origin(series, config, course)
+    return replace(fit, findings=[*steps, *budget.findings(), *fit.findings])
 
 
 def _threads(sensors: int) -> AbstractContextManager[None]:
     return one_thread() if sensors <= SMALL else nullcontext()
 
 
-def _auto(series: Series, config: Config, prior: Prior | None, progress: Progress, on_record: OnRecord | None) -> Fit:
-    clock = _Clock()
-    with clock.stage("inspect", progress):
+def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -> Fit:
+    with course.stage("inspect"):
         whole, changes = (series, ()) if config.data.clean == "off" else splice(series)
         report = inspect(whole, min_observed=config.data.min_observed)
-    with clock.stage("clean", progress):
+    with course.stage("clean"):
         cleaned = clean(whole, report, config.data.clean)
         prepared = prepare(whole, report, cleaned, config)
-    facts = {"seconds": clock.seconds, "ranges": prepared.ranges(series)}
+    facts = {"seconds": course.budget.took, "ranges": prepared.ranges(series)}
     findings = [*changes, *report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if config.data.max_lag == "auto":
-        with clock.stage("reach", progress):
-            reached = _reach(prepared, config, prior)
+        with course.stage("reach"):
+            reached = reached_by(prepared, config, prior, course.budget)
         config = config.model_copy(update={"data": config.data.model_copy(update={"max_lag": reached.max_lag})})
         prior = Prior.given(config, series.names)
         findings += reached.findings() if len(prepared.active) >= LEAST_SENSORS else []
@@ -157,42 +139,39 @@ def _auto(series: Series, config: Config, prior: Prior | None, progress: Progres
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
-    with clock.stage("smooth", progress):
-        signal, keep = _signal(prepared, config, progress)
+    with course.stage("smooth"):
+        signal, keep = signal_of(prepared, config, course)
     material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
     findings = told(findings, report, prepared.scaled.names, signal.selection, material.unit, material.offset)
     findings += width.about(config.screen.basis, len(prepared.active), config.data.lags)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
-    with clock.stage("screen", progress):
-        screened = screen(sample, config.screen, bases=_bases(prepared, config), rng=rng(config.seed, "drivers"))
-    trained, idle = None, _untrained(prepared, screened, config)
-    if idle is None:
-        with clock.stage("train", progress):
-            trained = _refine(prepared, screened, config, progress, on_record)
-    refined, records, again = (trained.last, trained.records, trained.findings) if trained else (None, [], [])
-    with clock.stage("decide", progress):
-        decision = Decision.of(screened, prepared.scaled, _checks(sample, prepared, screened, signal, config), config)
+    with course.stage("screen"):
+        screened = screened_by(sample, bases_of(prepared, config), config, course)
+    with course.stage("decide"):
+        looks = checks(sample, prepared, screened, signal, course, config)
+        decision = Decision.of(screened, prepared.scaled, Checks(*looks), config)
         decision = _by_mode(decision, sample, material, screened, config)
         graph = assemble(series.names, prepared.active, report, decision, prior)
-    with clock.stage("measure", progress):
+    with course.stage("measure"):
         mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
         modes = _compared(decision.verdict == LINK, material, config)
         graph = contrasted(described(graph, mechanism), mechanism, modes)
-    findings += [*again, *_given_up(refined), *decision.findings, *about(graph, mechanism, modes), *diagnose(records, config)]
+    trained, idle = None, _untrained(prepared, screened, config, course.budget)
+    if idle is None:
+        with course.stage("train"):
+            trained = _refine(prepared, screened, config, course)
+    refined, records, again = (trained.last, trained.records, trained.findings) if trained else (None, [], [])
+    findings += [
+        *again,
+        *_given_up(refined),
+        *_thinned(refined),
+        *decision.findings,
+        *about(graph, mechanism, modes),
+        *diagnose(records, config),
+    ]
     facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle, decision)
     state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
     return Fit(graph, findings, records, facts, state, scaler, series, report, prepared, signal, screened, refined, mechanism, decision)
-
-
-def _signal(prepared: Prepared, config: Config, progress: Progress) -> tuple[Signal, BoolArray]:
-    scaled = prepared.scaled
-    hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
-    readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
-    noise = np.where(prepared.counted, 0.0, noise_share(scaled.values, segment_number(scaled)))  # a count's own noise is part of it
-    draw = rng(config.seed, "signal")
-    support = partial(sparse_support, prior=known_to(config.screen))
-    signal = infer(readings, noise, config=config.signal, support=support, rng=draw, progress=progress)
-    return signal, scaled.mask & ~signal.gated
 
 
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
@@ -208,48 +187,15 @@ def _by_mode(decision: Decision, sample: Sample, material: Material, screened: S
     return decision if modes is None else decision.revised(seen, modes.links[modes.differs])
 
 
-def _reach(prepared: Prepared, config: Config, prior: Prior | None) -> Reach:
-    """K from the table, and not below a delay that prior knowledge names."""
-    least = max(LEAST, least_reach(config.prior, prepared.cleaned.series.names))
-    if len(prepared.active) < LEAST_SENSORS:
-        return Reach(least, {})
-    known = config.screen if prior is None else Informed.of(config.screen, prior.taking_part(prepared.active))
-    sample = Sample(prepared.filled()[None], prepared.scaled.mask, prepared.scaled.segments(), least)
-    return reach(sample, known, [rng(config.seed, "reach", copy) for copy in range(SHIFTED_COPIES)])
-
-
-def _checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signal, config: Config) -> Checks:
-    chance = by_chance(sample, config, screened.bases)
-    pieces = None
-    if len(prepared.scaled.regime_names) < 2:  # a link of one regime need not hold in the pieces of another
-        pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
-    few = pieces is None and len(prepared.active) <= SMALL
-    return Checks(chance, pieces, _opinions(sample, prepared, signal, config, few) if config.screen.opinions else None)
-
-
-def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private
-    if signal.smoothed:
-        read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
-        return opinions(read, sample, signal.moment, config.screen, search=search)
-    if not prepared.counted.any() or not search:
-        return None
-    counted = replace(sample, signal=signal.draws)  # as they were read, not their roots
-    return Opinions((), (screen(counted, config.screen, bases=_bases(prepared, config)).score.max(axis=0),))
-
-
-def _bases(prepared: Prepared, config: Config) -> list[str]:
-    """What each sensor is offered; where evidence may choose, a count gets straight lines: its root has no curve to be found."""
-    basis = width.fitting(config.screen.basis, len(prepared.active), config.data.lags)
-    return ["linear" if counted and basis == "auto" else basis for counted in prepared.counted]
-
-
-def _untrained(prepared: Prepared, screened: Screened, config: Config) -> str | None:
+def _untrained(prepared: Prepared, screened: Screened, config: Config, budget: Budget) -> str | None:
     """Why the network is not trained; None where it is. Where straight lines do for every sensor it has nothing to add."""
     if config.select.refine == "off":
         return "switched off"
     if config.select.refine == "auto" and screened.basis == "linear":
         return "straight lines explain every sensor; select.refine=on trains it all the same"
-    return None if _long_enough(prepared, config) else "too few rows"
+    if not _long_enough(prepared, config):
+        return "too few rows"
+    return None if budget.allows("train", LEAST_TRAINING if budget.limited else 0.0) else "the budget was used up"
 
 
 def _long_enough(prepared: Prepared, config: Config) -> bool:
@@ -262,14 +208,20 @@ def _long_enough(prepared: Prepared, config: Config) -> bool:
     return min(longest.values()) > config.data.lags + 1
 
 
-def _refine(prepared: Prepared, screened: Screened, config: Config, progress: Progress, on_record: OnRecord | None) -> Repeated[Refined]:
+def _refine(prepared: Prepared, screened: Screened, config: Config, course: Course) -> Repeated[Refined]:
     from rcgnn.refine import refine
 
+    def over() -> bool:
+        return not course.budget.allows("epochs")
+
     def once(settings: Config, keep: OnRecord) -> Refined:
-        return refine(prepared, screened, settings, progress=progress, on_record=keep)
+        return refine(prepared, screened, settings, progress=course.progress, on_record=keep, over=over)
+
+    def links(refined: Refined) -> int | None:
+        return refined.links if course.budget.left() > 0 else None  # no time to train again
 
     with _threads(prepared.scaled.shape[1]):  # again: torch has only now been loaded
-        return until_links(once, lambda refined: refined.links, config, progress=progress, on_record=on_record)
+        return until_links(once, links, config, progress=course.progress, on_record=course.on_record)
 
 
 def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> dict[str, Any]:
@@ -299,23 +251,33 @@ def _given_up(refined: Refined | None) -> list[Finding]:
     ]
 
 
-def _origin(series: Series, config: Config, progress: Progress, on_record: OnRecord | None) -> Fit:
+def _thinned(refined: Refined | None) -> list[Finding]:
+    """The network has seen a part of a long table."""
+    if refined is None or not refined.thinned:
+        return []
+    used, rows = refined.thinned
+    text = (
+        f"the network was trained on {used:,} of {rows:,} rows, in pieces spread over the table; the screen saw all of them.",
+        "Nothing: more rows would take longer and change little.",
+    )
+    return [finding("thinned", "info", None, text, rows=used, of=rows)]
+
+
+def _origin(series: Series, config: Config, course: Course) -> Fit:
     from rcgnn.origin.fit import OriginResult, fit_origin
     from rcgnn.train.training import pick_device
 
     device = "cpu" if config.device == "auto" else str(pick_device(config.device))  # so small a network is quickest on the processor
 
     def once(settings: Config, keep: OnRecord) -> OriginResult:
-        return fit_origin(series, settings, progress=progress, on_epoch=lambda epoch: keep(epoch.record), device=device)
+        return fit_origin(series, settings, progress=course.progress, on_epoch=lambda epoch: keep(epoch.record), device=device)
 
     def links(result: OriginResult) -> int | None:
         return len(result.graph.links()) if series.shape[1] >= LEAST_SENSORS else None
 
-    began = time.perf_counter()
-    with _threads(series.shape[1]):
-        trained = until_links(once, links, config, progress=progress, on_record=on_record)
+    with course.stage("train"), _threads(series.shape[1]):
+        trained = until_links(once, links, config, progress=course.progress, on_record=course.on_record)
     done = trained.last
-    seconds = {"train": round(time.perf_counter() - began, 3)}
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}
     findings = [*trained.findings, *diagnose(trained.records, config)]
-    return Fit(done.graph, findings, trained.records, {"seconds": seconds, "origin": done.summary}, state, {}, series)
+    return Fit(done.graph, findings, trained.records, {"seconds": course.budget.took, "origin": done.summary}, state, {}, series)

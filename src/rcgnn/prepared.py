@@ -68,9 +68,7 @@ def prepare(series: Series, report: QualityReport, cleaned: Cleaned, config: Con
         return Prepared(report, cleaned, active, series, held, Scaler.fit(series, ~held))
     taking_part = cleaned.series.sensors(active.tolist())
     scaler = Scaler.fit(taking_part, ~held) if config.data.scale else Scaler(np.zeros(len(active)), np.ones(len(active)), taking_part.names)
-    scaled = scaler.transform(taking_part)
-    scaled = scaled.with_values(np.clip(scaled.values, -FAR, FAR), scaled.mask)
-    return Prepared(report, cleaned, active, scaled, held, scaler)
+    return Prepared(report, cleaned, active, scaler.transform(taking_part, FAR), held, scaler)
 
 
 def _finite(*numbers: float) -> list[float | None]:

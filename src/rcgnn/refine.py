@@ -23,6 +23,8 @@ from rcgnn.train.shared import Build
 from rcgnn.train.trainer import NOT_LEARNING, train
 from rcgnn.train.training import pick_device
 
+MOST_ROWS, PIECE = 50_000, 1000
+"""Rows the network sees of a longer table, and how many of them lie together; an own `data.stride` has them all."""
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 
@@ -40,6 +42,7 @@ class Refined:
         state: network weights by name.
         failed: why the network was given up, or None.
         stopped: why training ended.
+        thinned: (rows it was trained and judged on, rows of the table) where these differ.
     """
 
     records: list[HealthRecord]
@@ -50,6 +53,7 @@ class Refined:
     state: dict[str, NDArray]
     failed: str | None
     stopped: str
+    thinned: tuple[int, int] | None = None
 
     @property
     def links(self) -> int | None:
@@ -72,6 +76,7 @@ def refine(
     *,
     progress: Progress,
     on_record: Callable[[HealthRecord], None] | None,
+    over: Callable[[], bool] = lambda: False,
 ) -> Refined:
     """Train the network and evaluate its links.
 
@@ -81,11 +86,13 @@ def refine(
         config: all settings.
         progress: told of every epoch.
         on_record: called with every health record.
+        over: see `train`.
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
+    used = spread_rows(held, thin=config.data.stride is None)
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
-    fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held, held))
+    fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held & used, held & used))
     candidates = choose(screened)
     order = torch.from_numpy(lag0_order(screened))
     build = Build(scaled.shape[1], config.model, torch.from_numpy(candidates), order, len(scaled.regime_names))
@@ -93,10 +100,29 @@ def refine(
     network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
     with repeatable(device, config.train.precision):
-        done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts)
+        done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts, over=over)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
-    return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped)
+    thinned = None if used.all() else (int(used.sum()), len(used))
+    return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped, thinned)
+
+
+def spread_rows(held: BoolArray, *, thin: bool) -> BoolArray:
+    """[T] rows that the network sees: all, or of a table of more than `MOST_ROWS` about so many, in pieces spread over it.
+
+    Held-out rows [T] and the others are thinned each by themselves, so that neither side is ever empty.
+
+    Example:
+        >>> held = np.arange(200_000) >= 160_000
+        >>> used = spread_rows(held, thin=True)
+        >>> int(used[held].sum()), int(used[~held].sum()), bool(spread_rows(held, thin=False).all())
+        (10000, 40000, True)
+    """
+    used = np.ones(len(held), bool)
+    if len(held) > MOST_ROWS and thin:
+        for side in (held, ~held):
+            used[side] = np.arange(int(side.sum())) % (PIECE * len(held) / MOST_ROWS) < PIECE
+    return used
 
 
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:

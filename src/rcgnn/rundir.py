@@ -26,12 +26,11 @@ from rcgnn.encode import as_csv, as_json, as_npz, from_npz, plain, utf8
 from rcgnn.errors import ConfigError, InputError, RunDirError
 from rcgnn.graph import EFFECT_COLUMNS, REGIME_COLUMNS, UNDECIDED, CausalGraph
 from rcgnn.health import Finding, HealthRecord
-from rcgnn.series import Series
+from rcgnn.series import Series, slabs
 
 SCHEMA_VERSION = 1
-_GRAPH = ("graph.json", "edges.csv", "regimes.csv", "scores.npz")
-_ANSWER = (*_GRAPH, "mechanism.npz", "traces.npz", "findings.json", "model.safetensors", "summary.json")
-FILES = ("config.yaml", *_ANSWER, "report.html", "health.jsonl")
+_ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "traces.npz", "findings.json", "model.safetensors")
+FILES = ("config.yaml", *_ANSWER, "summary.json", "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
 MARKER = "health.jsonl"
 """Made first and removed last: a folder that holds it is a run of ours."""
@@ -317,8 +316,9 @@ def digest(series: Series) -> str:
         '...'
     """
     sha = hashlib.sha256()
-    sha.update(np.where(series.mask, series.values, np.nan).astype("<f8").tobytes())
-    sha.update(series.mask.astype(np.uint8).tobytes())
+    for array in (series.values.astype("<f8", copy=False), series.mask):
+        for part in slabs(len(array)):
+            sha.update(array[part].tobytes())
     return sha.hexdigest()
 
 

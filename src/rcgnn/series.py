@@ -23,10 +23,38 @@ GAP_FACTOR = 1.5
 """A time step longer than this many median steps starts a new segment."""
 
 
-def _frozen(array: NDArray) -> NDArray:
-    array = np.array(array)
+SLAB = 65_536
+"""Rows looked at at a time where a whole table of intermediate results would be too much."""
+BLOCK_CELLS = 4_000_000
+"""Cells of a block of sensors; see `sensor_blocks`."""
+
+
+def frozen(array: NDArray) -> NDArray:
+    """The array, from now on read-only; a `Series` shares such an array instead of copying it."""
     array.flags.writeable = False
     return array
+
+
+def still(array: NDArray) -> bool:
+    """True where nobody can write the array through any array that it is a view of."""
+    return not array.flags.writeable and (not isinstance(array.base, np.ndarray) or still(array.base))
+
+
+def sensor_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Neighbouring sensors of a table [T, N], so many at a time that a block has about `BLOCK_CELLS` cells.
+
+    Example:
+        >>> sensor_blocks((1_000_000, 6)), sensor_blocks((500, 6))
+        ([slice(0, 4, None), slice(4, 6, None)], [slice(0, 6, None)])
+    """
+    rows, sensors = shape
+    width = max(BLOCK_CELLS // max(rows, 1), 1)
+    return [slice(first, min(first + width, sensors)) for first in range(0, sensors, width)]
+
+
+def slabs(rows: int) -> list[slice]:
+    """Rows of a table, `SLAB` at a time."""
+    return [slice(first, min(first + SLAB, rows)) for first in range(0, rows, SLAB)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +62,8 @@ class Series:
     """Readings of N sensors over T steps: one or several recordings of one system.
 
     Attributes:
-        values: [T, N] float64 in sensor units; NaN where not observed.
+        values: [T, N] float64 in sensor units; NaN where not observed. The readings of one sensor lie side by side in memory;
+            arrays that are `frozen` and already agree with each other are shared, not copied.
         mask: [T, N] True where observed.
         names: N distinct sensor names.
         time: [T] seconds (or the user's unit), rising within a recording; None when rows are simply evenly spaced.
@@ -62,15 +91,13 @@ class Series:
     source: str = "table"
 
     def __post_init__(self) -> None:
-        values = np.array(self.values, dtype=np.float64)
-        if values.ndim != 2 or 0 in values.shape:
-            raise TableError(f"{self.source}: expected a table of rows x sensors with at least one of each, got shape {values.shape}.")
-        rows, sensors = values.shape
-        mask = np.array(self.mask, dtype=bool)
-        if mask.shape != values.shape:
-            raise TableError(f"{self.source}: the mask has shape {mask.shape}, the values {values.shape}; they must agree.")
-        mask &= np.isfinite(values)
-        values[~mask] = np.nan
+        shape, masked = np.shape(self.values), np.shape(self.mask)
+        if len(shape) != 2 or 0 in shape:
+            raise TableError(f"{self.source}: expected a table of rows x sensors with at least one of each, got shape {shape}.")
+        rows, sensors = shape
+        if masked != shape:
+            raise TableError(f"{self.source}: the mask has shape {masked}, the values {shape}; they must agree.")
+        values, mask = _cells(self.values, self.mask)
         names = tuple(str(name) for name in self.names)
         if len(names) != sensors:
             raise TableError(f"{self.source}: {len(names)} names for {sensors} sensors; give one name per column.")
@@ -81,11 +108,11 @@ class Series:
         recording = self._per_row("recording", self.recording, rows)
         if regime.size and (regime.min() < 0 or regime.max() >= len(self.regime_names)):
             raise TableError(f"{self.source}: regimes must be 0..{len(self.regime_names) - 1}, got {regime.min()}..{regime.max()}.")
-        object.__setattr__(self, "values", _frozen(values))
-        object.__setattr__(self, "mask", _frozen(mask))
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "names", names)
-        object.__setattr__(self, "regime", _frozen(regime))
-        object.__setattr__(self, "recording", _frozen(recording))
+        object.__setattr__(self, "regime", frozen(regime))
+        object.__setattr__(self, "recording", frozen(recording))
         object.__setattr__(self, "time", self._checked_time(recording))
 
     def _per_row(self, what: str, given: IntArray, rows: int) -> IntArray:
@@ -106,7 +133,7 @@ class Series:
             raise TableError(
                 f"{self.source}: time does not rise from row {back[0] + 1} to row {back[0] + 2}; sort the table, drop repeated stamps."
             )
-        return _frozen(time)
+        return frozen(time)
 
     @classmethod
     def of(
@@ -154,7 +181,27 @@ class Series:
     def sensors(self, keep: Sequence[int]) -> Series:
         """Some of the sensors, in the order given."""
         index = list(keep)
-        return replace(self, values=self.values[:, index], mask=self.mask[:, index], names=tuple(self.names[i] for i in index))
+        if index == list(range(len(self.names))):
+            return self
+        neighbours = bool(index) and index == list(range(index[0], index[0] + len(index)))
+        place = slice(index[0], index[0] + len(index)) if neighbours else index  # neighbours: a view
+        values, mask = frozen(self.values[:, place]), frozen(self.mask[:, place])
+        return replace(self, values=values, mask=mask, names=tuple(self.names[i] for i in index))
+
+
+def _cells(values: FloatArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """The cells of a table: shared where they are frozen and agree, otherwise a copy that does."""
+    shared = all(isinstance(cells, np.ndarray) and cells.dtype == kind and still(cells) for cells, kind in ((values, float), (mask, bool)))
+    if shared and all(_agree(values[part], mask[part]) for part in slabs(len(values))):
+        return values, mask
+    values, mask = np.array(values, dtype=np.float64, order="F"), np.array(mask, dtype=bool, order="F")
+    mask &= np.isfinite(values)
+    np.copyto(values, np.nan, where=~mask)
+    return frozen(values), frozen(mask)
+
+
+def _agree(values: FloatArray, mask: BoolArray) -> bool:
+    return bool((np.isfinite(values) == mask).all() and (np.isnan(values) != mask).all())
 
 
 def default_names(count: int) -> tuple[str, ...]:

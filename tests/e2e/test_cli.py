@@ -109,6 +109,21 @@ def test_truth_is_refused_and_nothing_is_written(rcgnn, table, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("written", ["soon", "-5m", "0s", "10 parsecs"])
+def test_a_budget_that_is_no_span_of_time_is_refused_in_one_sentence(rcgnn, table, tmp_path, written):
+    done = rcgnn("fit", table, "--out", tmp_path / "run", f"--budget={written}")
+    assert (done.code, done.out) == (2, "")
+    assert "budget: expected a span of time such as 90s, 10m or 1h30m" in done.err
+    assert written in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_is_written_down_with_the_settings(rcgnn, table, tmp_path):
+    assert rcgnn("fit", table, "--out", tmp_path / "run", "--budget", "1h30m").code == 0
+    assert RunDir.open(tmp_path / "run").config().budget == "1h30m"
+
+
 def test_an_existing_folder_is_refused_and_untouched(rcgnn, table, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")

@@ -231,3 +231,24 @@ def test_real_sets_lose_little_and_fast():
 
 def test_trend_window_is_the_documented_one():
     assert TREND_WINDOW == 101
+
+
+def test_blocks_of_sensors_and_slabs_of_rows_change_nothing(monkeypatch):
+    """Large tables are looked at in parts, so parts of a small one must say what the whole says."""
+    x = healthy()
+    x[::7, 0], x[400:460, 1], x[90, 2] = np.nan, x[400, 1], 50.0
+    x[:, 3] += np.linspace(0, 30, T) ** 2
+    series = Series.of(x)
+    whole = inspect(series)
+    taken = clean(series, whole)
+    assert set(np.unique(taken.removed)) >= {0, STUCK, SPIKE}
+    assert taken.trend.any()
+    monkeypatch.setattr("rcgnn.series.BLOCK_CELLS", 2 * T)
+    monkeypatch.setattr("rcgnn.series.SLAB", 100)
+    parts = inspect(series)
+    assert parts.to_dict() == {**whole.to_dict(), "common_mode": pytest.approx(whole.common_mode, rel=1e-9)}
+    for report in (parts, replace(parts, marks=None)):
+        again = clean(series, report)
+        assert same(again.series, taken.series)
+        assert np.array_equal(again.trend, taken.trend)
+        assert np.array_equal(again.removed, taken.removed)

@@ -49,3 +49,11 @@ def test_dotted_names_go_one_level_deep():
         "data.bounds": {"low": 2},
         "data.names": ["a"],
     }
+
+
+def test_a_large_table_of_zeros_takes_little_room_and_comes_back():
+    array = np.zeros((4, 300, 300))
+    array[1, 2, 3] = 0.1
+    content = as_npz({"score": array, "small": np.zeros(9)})
+    assert len(content) < array.nbytes / 50
+    np.testing.assert_array_equal(from_npz(content)["score"], array)

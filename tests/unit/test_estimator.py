@@ -103,7 +103,7 @@ def test_get_params_names_every_setting_and_the_shallow_ones_only_what_was_given
     assert every["max_lag"] == 2
     assert every["screen__gamma"] == Config().screen.gamma
     assert set(model(train__lr=1e-3).get_params(deep=False)) == {
-        "max_lag", "recipe", "seed", "device", "select__refine", "select__halves", "train__lr",
+        "max_lag", "recipe", "seed", "device", "budget", "select__refine", "select__halves", "train__lr",
     }  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def test_a_true_graph_is_refused(truth):
 
 def test_fit_has_no_place_for_a_true_graph():
     assert list(inspect.signature(RCGNN.fit).parameters) == ["self", "X", "y", "progress", "on_record"]
-    assert list(inspect.signature(fit_series).parameters) == ["series", "config", "progress", "on_record"]
+    assert list(inspect.signature(fit_series).parameters) == ["series", "config", "progress", "on_record", "budget"]
     with pytest.raises(TypeError):
         RCGNN().fit(table(), truth=np.zeros((3, 3)))
 

@@ -20,7 +20,7 @@ from rcgnn.synth import simulate
 
 QUICK = ["data.max_lag=2", "select.halves=4", "select.refine=off"]
 TRAINED = ["data.max_lag=2", "select.halves=4", "select.refine=on", "train.epochs=2", "train.eval_every=1"]
-STAGES = ["inspect", "clean", "smooth", "screen", "train", "decide", "measure"]
+STAGES = ["inspect", "clean", "smooth", "screen", "decide", "measure", "train"]
 
 
 def config(*settings: str, base: list[str] = QUICK) -> Config:

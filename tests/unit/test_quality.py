@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rcgnn.data.process_rules import common_mode, correlations, missing_pattern
+from rcgnn.data.process_rules import common_mode, correlations, innovations, missing_pattern
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.readers import read_table
 from rcgnn.series import Series, concatenate
@@ -299,7 +299,7 @@ def test_correlations_against_numpy():
 def test_common_mode_of_equal_correlation():
     rng = np.random.default_rng(9)
     x = np.sqrt(0.7) * rng.normal(size=(5000, 6)) + np.sqrt(0.3) * rng.normal(size=(5000, 1))
-    assert common_mode(x, np.zeros(5000, np.int64)) == pytest.approx(0.3, abs=0.04)
+    assert common_mode(innovations(x, np.zeros(5000, np.int64))) == pytest.approx(0.3, abs=0.04)
 
 
 @needs_data

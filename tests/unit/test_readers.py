@@ -296,6 +296,40 @@ def test_parquet(tmp_path):
         read_table(tmp_path / "u.parquet")
 
 
+def test_npy_is_a_table_without_names(tmp_path):
+    values = np.arange(12.0).reshape(4, 3)
+    values[1, 2] = np.nan
+    np.save(tmp_path / "plain.npy", values)
+    series = read_table(tmp_path / "plain.npy", na=("7",))
+    assert series.names == ("x0", "x1", "x2")
+    assert np.argwhere(~series.mask).tolist() == [[1, 2], [2, 1]]
+    assert series.values[3].tolist() == [9.0, 10.0, 11.0]
+    np.savez(tmp_path / "archive", values=values)
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
+    with pytest.raises(TableError, match="got an archive"):
+        read_table(tmp_path / "archive.npy")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "plain.npy").read_bytes()[:150])
+    with pytest.raises(TableError, match="plain NumPy array"):
+        read_table(tmp_path / "cut.npy")
+
+
+def test_an_array_beside_tables_is_no_recording(tmp_path):
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n3,4\n", encoding="utf-8")
+    np.save(tmp_path / "weights.npy", np.ones((2, 2)))
+    assert read_table(tmp_path).shape == (2, 2)
+
+
+def test_a_parquet_column_is_found_by_its_whole_name(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"a": [1.0, 2.0], "a.b": [3.0, None], "c": [5, 6]}), tmp_path / "t.parquet")
+    series = read_table(tmp_path / "t.parquet")
+    assert series.names == ("a", "a.b", "c")
+    assert series.values[0].tolist() == [1.0, 3.0, 5.0]
+    assert not series.mask[1, 1]
+
+
 def test_npz(tmp_path):
     x = np.arange(6.0).reshape(3, 2)
     path = tmp_path / "t.npz"
@@ -356,11 +390,14 @@ def test_every_reader_reads_what_it_is_named_after(tmp_path):
             frame.to_parquet(path)
         elif suffix == ".npz":
             np.savez(path, values=frame.to_numpy(), names=["a", "b"])
+        elif suffix == ".npy":
+            np.save(path, frame.to_numpy())
         else:
             text = frame.to_csv(index=False, sep="\t" if "tsv" in suffix else ",").encode()
             path.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
         s = read_table(path)
-        assert (s.names, s.values.tolist()) == (("a", "b"), [[1, 3], [2, 4]]), suffix
+        names = ("x0", "x1") if suffix == ".npy" else ("a", "b")
+        assert (s.names, s.values.tolist()) == (names, [[1, 3], [2, 4]]), suffix
 
 
 def test_decode_and_layout():

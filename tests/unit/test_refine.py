@@ -13,7 +13,7 @@ from rcgnn.config import Config
 from rcgnn.errors import RcgnnError
 from rcgnn.health import silent
 from rcgnn.pipeline import Fit, fit_series
-from rcgnn.refine import MOST_RUNNERS_UP, Refined, choose, lag0_order, refine
+from rcgnn.refine import MOST_RUNNERS_UP, Refined, choose, lag0_order, refine, spread_rows
 from rcgnn.series import Series
 from rcgnn.train.record import OPEN
 from rcgnn.train.training import pick_device
@@ -172,3 +172,21 @@ def test_auto_is_the_gpu_where_there_is_one():
 def test_a_device_that_is_not_there_is_one_clear_error():
     with pytest.raises(RcgnnError, match="device"):
         refined("device=warp")
+
+
+def test_of_a_long_table_the_network_sees_pieces_spread_over_it(monkeypatch):
+    held = np.arange(3_456_789) % 1000 < 200
+    used = spread_rows(held, thin=True)
+    assert used.sum() == pytest.approx(50_000, rel=0.03)
+    assert used[held].sum() == pytest.approx(10_000, rel=0.1)
+    assert used[: len(used) // 2].mean() == pytest.approx(used[len(used) // 2 :].mean(), rel=0.1)
+    assert spread_rows(held[:50_000], thin=True).all()
+    monkeypatch.setattr("rcgnn.refine.MOST_ROWS", 200)
+    monkeypatch.setattr("rcgnn.refine.PIECE", 40)
+    done = fit_series(screened().prepared.cleaned.series, CONFIG.override(["select.refine=on", "train.epochs=1", "data.window=8"]))
+    (told,) = [f.evidence for f in done.findings if f.evidence.get("kind") == "thinned"]
+    assert told["of"] == 400
+    assert told["rows"] == pytest.approx(200, abs=40)
+    assert done.refined.failed is None
+    own = ["select.refine=on", "train.epochs=1", "data.window=8", "data.stride=3"]
+    assert fit_series(screened().prepared.cleaned.series, CONFIG.override(own)).refined.thinned is None

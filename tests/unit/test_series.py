@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcgnn.errors import TableError
-from rcgnn.series import GAP_FACTOR, Series, concatenate, default_names
+from rcgnn.series import GAP_FACTOR, SLAB, Series, concatenate, default_names, frozen, sensor_blocks, slabs
 
 
 def table(rows: int = 6, sensors: int = 2) -> np.ndarray:
@@ -166,3 +166,29 @@ def test_concatenate_refuses_other_sensors_and_nothing():
 
 def test_default_names_are_distinct():
     assert default_names(3) == ("x0", "x1", "x2")
+
+
+def test_frozen_cells_that_agree_are_shared_and_others_are_copied():
+    values, mask = frozen(np.asfortranarray(table())), frozen(np.ones((6, 2), bool, order="F"))
+    assert Series(values, mask, ("a", "b")).values is values
+    holed = table().copy()
+    holed[1, 1] = np.nan  # the mask says that it was read
+    series = Series(frozen(holed), mask, ("a", "b"))
+    assert series.values is not holed
+    assert not series.mask[1, 1]
+    window = table()[:]
+    window.flags.writeable = False  # but the array behind it can be written
+    assert not np.shares_memory(Series(window, mask, ("a", "b")).values, window)
+
+
+def test_all_sensors_are_the_series_itself_and_neighbours_a_view():
+    series = Series.of(table(6, 4))
+    assert series.sensors(range(4)) is series
+    assert np.shares_memory(series.sensors([1, 2]).values, series.values)
+    assert series.sensors([2, 1]).values[0].tolist() == [2.0, 1.0]
+
+
+def test_blocks_and_slabs_cover_everything_once():
+    for shape in ((3, 5), (5_000_000, 3), (1_000, 9_001)):
+        assert [j for block in sensor_blocks(shape) for j in range(*block.indices(shape[1]))] == list(range(shape[1]))
+    assert [(part.start, part.stop) for part in slabs(SLAB + 1)] == [(0, SLAB), (SLAB, SLAB + 1)]

@@ -37,6 +37,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start of every random number [default: 1337].")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [default: auto].")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="The best graph found in this time: 90s, 10m, 1h30m.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Show the run in the browser while it goes on; prints the address.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the live page [default: a free one].")] = None,
     live_for: Annotated[
@@ -62,7 +63,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
         return
     if truth is not None:
         raise TruthRefusedError(REFUSAL)
-    options = {"recipe": recipe, "data.max_lag": max_lag, "seed": seed, "device": device}
+    options = {"recipe": recipe, "data.max_lag": max_lag, "seed": seed, "device": device, "budget": budget}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None

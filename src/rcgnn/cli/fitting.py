@@ -39,6 +39,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
     with progress(quiet=place.quiet) as bars:
         report = others.progress(bars)
         report("read", {})
+        from rcgnn.budget import Budget
         from rcgnn.data.readers import read_tables
         from rcgnn.data.resample import check
         from rcgnn.encode import as_npz
@@ -48,13 +49,14 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         from rcgnn.report.traces import traces
         from rcgnn.rundir import RunDir
 
+        budget = Budget.of(settings.budget)
         series = read_tables(tables, **reading)
         Prior.given(settings, series.names)
         check(series, settings.data.resample)
         run = RunDir(place.out, overwrite=place.overwrite)
         run.write_config(settings)
         others.logs.begin(run, settings)
-        answer = fit_series(series, settings, progress=report, on_record=others.record(run.append))
+        answer = fit_series(series, settings, progress=report, on_record=others.record(run.append), budget=budget)
         report("write", {})
         run.write("traces.npz", as_npz(traces(answer.series, answer.prepared, answer.signal)))
         run.write_answer(answer, series, settings)

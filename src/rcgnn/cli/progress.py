@@ -1,4 +1,4 @@
-"""What a long fit shows while it works: stage, epoch, loss, links, clip share, time left. Nothing where nobody watches."""
+"""What a long fit shows while it works: stage, share done, time left, epoch, loss, links. Nothing where nobody watches."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rcgnn.cli.console import console, safe
-from rcgnn.health import Progress, silent
+from rcgnn.health import STAGES, Progress, silent
 
 FACTS = {
     "epoch": "epoch {}",
     "loss": "loss {:.4g}",
     "links": "{} links",
     "clip_share": "clipped {:.0%}",
+    "left": "{:.0f} s of the budget left",
     "message": "{}",
 }
 """How each piece of a report's `info` is shown, in this order."""
@@ -29,11 +30,12 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
     if quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield silent
         return
-    from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     text = [TextColumn("{task.description}", markup=False), TextColumn("{task.fields[facts]}", markup=False)]
-    columns = (SpinnerColumn(), text[0], BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text[1])
+    share = TaskProgressColumn(show_speed=False)
+    columns = (SpinnerColumn(), text[0], BarColumn(), share, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), text[1])
     with Bars(*columns, console=console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -41,11 +43,21 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
             if stage not in tasks:
                 for task in tasks.values():
                     bars.update(task, total=1, completed=1)
-                tasks[stage] = bars.add_task(stage, total=None, facts="")
+                tasks[stage] = bars.add_task(titled(stage), total=None, facts="")
             done, total = info.get("done", info.get("epoch", 0)), info.get("total", info.get("epochs"))
             bars.update(tasks[stage], completed=done, total=total, facts=facts(info))
 
         yield report
+
+
+def titled(stage: str) -> str:
+    """What the line of a stage begins with.
+
+    Example:
+        >>> titled("screen"), titled("wait")
+        ('stage 6 of 10: screen', 'wait')
+    """
+    return f"stage {STAGES.index(stage) + 1} of {len(STAGES)}: {stage}" if stage in STAGES else stage
 
 
 def facts(info: Mapping[str, Any], forms: Mapping[str, str] = FACTS) -> str:

@@ -1,4 +1,4 @@
-"""Array files: `.npz` archives and the origin's folder (`X.npy`, `M.npy`, `e.npy`). The truth beside them is never opened."""
+"""Array files: `.npz` archives, `.npy` arrays and the origin's folder (`X.npy`, `M.npy`, `e.npy`). Truth beside them is never opened."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def read_npz(path: Path, roles: Roles) -> Series:
     except _BROKEN as error:
         raise TableError(f"{source}: cannot be read as an .npz archive of plain arrays ({error}).") from error
     return from_arrays(parts, roles, source)
+
+
+def read_npy(path: Path, roles: Roles) -> Series:
+    """A series from one array [T, N] (or windows [W, L, N]), mapped into memory: only the series itself takes room."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _BROKEN as error:
+        raise TableError(f"{path}: cannot be read as a plain NumPy array ({error}).") from error
+    if not isinstance(values, np.ndarray):
+        raise TableError(f"{path}: expected one array as numpy.save writes it, got an archive; name the file .npz.")
+    return from_arrays({"values": values}, roles, str(path))
 
 
 def is_origin_folder(folder: Path) -> bool:

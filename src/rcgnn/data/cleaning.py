@@ -16,7 +16,7 @@ from rcgnn.data.quality_rules import nan_median
 from rcgnn.data.rolling import TREND_WINDOW, rolling
 from rcgnn.errors import ConfigError
 from rcgnn.health import Finding
-from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, frozen, sensor_blocks
 
 Mode = Literal["auto", "on", "off"]
 
@@ -65,23 +65,36 @@ def clean(series: Series, report: QualityReport, mode: Mode = "auto") -> Cleaned
     if tuple(entry.name for entry in report.sensors) != series.names:
         raise ConfigError(f"{series.source}: the quality report is about other sensors; inspect this table first.")
     if mode == "off":
-        return Cleaned(series, np.zeros(series.shape), np.zeros(series.shape, np.int8), ())
-    marks = mark(series, everything=mode == "on")
-    kept = series.mask & (marks.codes == 0)
+        return Cleaned(series, np.zeros(series.shape, order="F"), np.zeros(series.shape, np.int8, order="F"), ())
+    marks = mark(series, everything=mode == "on") if mode == "on" or report.marks is None else report.marks
+    kept = series.mask & (marks.codes == 0) if marks.codes.any() else series.mask
     alive = np.array([entry.name not in report.quarantined for entry in report.sensors])
     drifting = alive & np.array([mode == "on" or entry.drift for entry in report.sensors])
     trend = _trend(series, kept, drifting)
-    cleaned = series.with_values(np.where(kept, series.values - trend, np.nan), kept)
+    cleaned = series if kept is series.mask and not drifting.any() else _without(series, trend, kept)
     findings = (*_taken(series, marks.codes), *_detrended(series, trend, drifting))
     return Cleaned(cleaned, trend, marks.codes, findings)
 
 
+def _without(series: Series, trend: FloatArray, kept: BoolArray) -> Series:
+    """The kept readings less their trend."""
+    values = np.empty(series.shape, order="F")
+    for b in sensor_blocks(series.shape):
+        values[:, b] = np.where(kept[:, b], series.values[:, b] - trend[:, b], np.nan)
+    return series.with_values(frozen(values), frozen(kept))
+
+
 def _trend(series: Series, kept: BoolArray, sensors: BoolArray) -> FloatArray:
     """[T, N] centred rolling mean over kept cells of the same segment, bridged linearly where a window holds none."""
-    trend = np.zeros(series.shape)
+    trend = np.zeros(series.shape, order="F")
     chosen = np.flatnonzero(sensors)
-    if not chosen.size:
-        return trend
+    for b in sensor_blocks((len(trend), len(chosen))):
+        _add_trend(trend, series, kept, chosen[b])
+    return trend
+
+
+def _add_trend(trend: FloatArray, series: Series, kept: BoolArray, chosen: IntArray) -> None:
+    """The trend of a few sensors, put in its place."""
     x, unit = unit_size(series.sensors(chosen.tolist()))
     x = np.where(kept[:, chosen], x, np.nan)
     level = np.nan_to_num(nan_median(x))
@@ -91,7 +104,6 @@ def _trend(series: Series, kept: BoolArray, sensors: BoolArray) -> FloatArray:
         known = np.isfinite(mean[:, place])
         if known.any():
             trend[:, j] = (np.interp(rows, rows[known], mean[known, place]) + level[place]) * unit[place]
-    return trend
 
 
 def _taken(series: Series, codes: NDArray[np.int8]) -> Iterator[Finding]:

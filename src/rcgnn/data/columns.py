@@ -1,4 +1,4 @@
-"""Named columns of any table (text, parquet, frame) -> `Series`: which is time, which is the regime, which are sensors.
+"""Named columns of any table -> `Series`: which is time, which is the regime, which are sensors.
 
 Cells arrive as Arrow arrays, so that a text file, a parquet file and a data frame are judged by the same rules.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from rcgnn.data.clock import all_clock, to_seconds
 from rcgnn.errors import TableError
-from rcgnn.series import FloatArray, IntArray, Series
+from rcgnn.series import FloatArray, IntArray, Series, frozen
 
 MISSING = ("", "nan", "-nan", "+nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>")
 """Cells that mean `not observed`, whatever their case; `na` adds the user's own markers."""
@@ -39,7 +39,7 @@ class Columns:
 
     Attributes:
         names: column names as found.
-        arrays: one Arrow array per column, all of one length.
+        arrays: one Arrow array per column, all of one length; they may be read when they are asked for.
         source: the file, for messages.
         locate: where row r (0 is the first) is found, for messages: "line 7".
         decimal: "." or ","; only text tables have another than ".".
@@ -48,7 +48,7 @@ class Columns:
     """
 
     names: tuple[str, ...]
-    arrays: tuple[Any, ...]
+    arrays: Sequence[Any]
     source: str
     locate: Callable[[int], str] = row_number
     decimal: str = "."
@@ -78,19 +78,32 @@ def assemble(table: Columns, roles: Roles) -> Series:
     """
     table = _without_empty_tail(table)
     _check_names(table)
-    arrays = {name: decode(array) for name, array in zip(table.names, table.arrays, strict=True)}
+    arrays = Decoded(table)
     times = _time_columns(table, arrays, roles)
     stamps = _stamps(table, arrays, times) if times else None
     regime, labels = _regime(table, arrays, roles) if roles.regime else (np.zeros(0, np.int64), ("0",))
     sensors = [name for name in table.names if name not in times and name != roles.regime]
     if not sensors:
         raise TableError(f"{table.source}: no column is left for a sensor; the table has only {list(table.names)}.")
-    values = np.column_stack([_sensor(table, name, arrays[name], roles) for name in sensors])
-    if not np.isfinite(values).any():
+    values = np.empty((len(table.arrays[0]), len(sensors)), order="F")
+    for place, name in enumerate(sensors):
+        values[:, place] = _sensor(table, name, arrays[name], roles)
+    mask = np.isfinite(values)
+    if not mask.any():
         raise TableError(
             f"{table.source}: no cell of the {len(sensors)} columns holds a reading; check the file and the missing-value marker."
         )
-    return Series(values, np.isfinite(values), tuple(sensors), stamps, regime, regime_names=labels, source=table.source)
+    return Series(frozen(values), frozen(mask), tuple(sensors), stamps, regime, regime_names=labels, source=table.source)
+
+
+class Decoded:
+    """The columns of a table by name, decoded when they are asked for and not kept: one column is in memory at a time."""
+
+    def __init__(self, table: Columns) -> None:
+        self._table, self._place = table, {name: place for place, name in enumerate(table.names)}
+
+    def __getitem__(self, name: str) -> Any:
+        return decode(self._table.arrays[self._place[name]])
 
 
 def decode(array: Any) -> Any:
@@ -180,15 +193,23 @@ def _parsed(cells: Any) -> tuple[FloatArray, int | None]:
 def _without_empty_tail(table: Columns) -> Columns:
     """Drops nameless empty columns at the right and empty rows at the bottom, as spreadsheets leave them."""
     names = tuple(str(name).strip() for name in table.names)
+    if not table.padded:
+        return _with_rows(replace(table, names=names), len(table.arrays[0]) if names else 0)
     filled = [_filled(array) for array in table.arrays]
     width = len(names)
-    while table.padded and width and not names[width - 1] and not filled[width - 1].any():
+    while width and not names[width - 1] and not filled[width - 1].any():
         width -= 1
     some = np.logical_or.reduce(filled[:width]) if width else np.zeros(0, bool)
-    rows = len(some) if not table.padded else int(np.flatnonzero(some)[-1]) + 1 if some.any() else 0
+    rows = int(np.flatnonzero(some)[-1]) + 1 if some.any() else 0
+    return _with_rows(replace(table, names=names[:width], arrays=tuple(array.slice(0, rows) for array in table.arrays[:width])), rows)
+
+
+def _with_rows(table: Columns, rows: int) -> Columns:
     if not rows:
-        raise TableError(f"{table.source}: the table has {width} named columns and no row of readings; expected at least one row.")
-    return replace(table, names=names[:width], arrays=tuple(array.slice(0, rows) for array in table.arrays[:width]))
+        raise TableError(
+            f"{table.source}: the table has {len(table.names)} named columns and no row of readings; expected at least one row."
+        )
+    return table
 
 
 def _filled(array: Any) -> Any:
@@ -218,7 +239,7 @@ def _known(table: Columns, name: str, option: str) -> str:
     raise TableError(f"{table.source}: there is no column {name!r} for {table.option(option)}; {hint}")
 
 
-def _time_columns(table: Columns, arrays: dict[str, Any], roles: Roles) -> list[str]:
+def _time_columns(table: Columns, arrays: Decoded, roles: Roles) -> list[str]:
     """Names of the columns that make the time: none, one, or a date and the clock beside it."""
     first = table.names[0]
     if roles.time is not None:
@@ -254,7 +275,7 @@ def _counter(table: Columns, array: Any, roles: Roles) -> bool:
     return bad is None and bool(np.isfinite(values).all() and (np.diff(values) > 0).all()) and len(table.names) > 1
 
 
-def _stamps(table: Columns, arrays: dict[str, Any], names: list[str]) -> FloatArray:
+def _stamps(table: Columns, arrays: Decoded, names: list[str]) -> FloatArray:
     """Time in seconds, rising."""
     array, name = arrays[names[0]], " and ".join(names)
     if len(names) == 2:
@@ -293,7 +314,7 @@ def _seconds(table: Columns, array: Any) -> FloatArray:
     return values if bad is None or not is_text(array) else to_seconds(blank(array, ()).to_pylist())[0]
 
 
-def _regime(table: Columns, arrays: dict[str, Any], roles: Roles) -> tuple[IntArray, tuple[str, ...]]:
+def _regime(table: Columns, arrays: Decoded, roles: Roles) -> tuple[IntArray, tuple[str, ...]]:
     """Index of every row's regime, and the labels in numeric or alphabetic order."""
     name = _known(table, roles.regime or "", "regime")
     array = arrays[name]

@@ -37,9 +37,8 @@ def counts(series: Series) -> BoolArray:
         >>> counts(s).tolist()
         [True, False]
     """
-    seen = np.where(series.mask, series.values, np.nan)
-    found = np.zeros(seen.shape[1], bool)
-    for j, column in enumerate(seen.T):
-        x = column[np.isfinite(column)]
+    found = np.zeros(len(series.names), bool)
+    for j, (column, seen) in enumerate(zip(series.values.T, series.mask.T, strict=True)):
+        x = column[seen]
         found[j] = x.size > 0 and x.min() >= 0 and (x == 0).mean() >= ZEROS and x.std() > x.mean()
     return found

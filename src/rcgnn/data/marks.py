@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.data import quality_rules as rule
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
 KEPT, STUCK, SENTINEL, SPIKE = 0, 1, 2, 3
 CODE_NAMES = {STUCK: "stuck", SENTINEL: "sentinel", SPIKE: "spike"}
@@ -42,6 +44,18 @@ class Marks:
         """A copy of the values [T, N] with NaN in every marked cell."""
         return np.where(self.codes == KEPT, values, np.nan)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Marks]) -> Marks:
+        """Marks of neighbouring sensors, side by side."""
+        if len(parts) == 1:
+            return parts[0]
+        codes = np.empty((len(parts[0].codes), sum(part.codes.shape[1] for part in parts)), np.int8, order="F")
+        np.concatenate([part.codes for part in parts], axis=1, out=codes)
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("stuck_share", "outlier_share")}
+        joined |= {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("outlier_bursts", "event_like")}
+        sentinels, steps = (tuple(chain.from_iterable(values)) for values in zip(*((p.sentinels, p.steps) for p in parts), strict=True))
+        return cls(codes, sentinels=sentinels, steps=steps, **joined)
+
 
 def segment_number(series: Series) -> IntArray:
     """[T] number of the segment that each row belongs to."""
@@ -65,9 +79,14 @@ def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float
 
 def mark(series: Series, *, everything: bool = False) -> Marks:
     """Suspect cells; with `everything` also below the shares from which a rule speaks, and for event-like sensors."""
+    return Marks.joined([marked(series.sensors(range(b.start, b.stop)), everything=everything) for b in sensor_blocks(series.shape)])
+
+
+def marked(series: Series, *, everything: bool = False) -> Marks:
+    """`mark` on all sensors at once."""
     segment = segment_number(series)
     x, unit = unit_size(series)
-    codes = np.zeros(x.shape, np.int8)
+    codes = np.zeros(x.shape, np.int8, order="F")
     sentinels = tuple(rule.sentinel(column, float(size)) for column, size in zip(x.T, unit, strict=True))
     for j, value in enumerate(sentinels):
         codes[x[:, j] == value, j] = SENTINEL if value is not None else KEPT

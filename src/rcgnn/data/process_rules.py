@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.series import BoolArray, FloatArray, IntArray, slabs
 
 Missing = Literal["none", "mcar", "blocks", "mnar"]
 
@@ -193,11 +193,8 @@ def _beside_gaps(x: FloatArray, lost: BoolArray, segment: IntArray) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def common_mode(x: FloatArray, segment: IntArray) -> float:
-    """Share of the innovations that all sensors have in common: (top eigenvalue of the AR(3) residual correlation - 1) / (N - 1).
-
-    0 for independent sensors, 1 for copies; the mean correlation where all are equally correlated.
-    """
+def innovations(x: FloatArray, segment: IntArray) -> FloatArray:
+    """[T, N] what an AR(3) of each sensor does not explain, in robust units, clipped at 4; block-centred."""
     means, _ = block_means(x)
     centred = x - means[block_number(len(x))]
     phi = autoregression(autocovariance(centred, segment, ORDER)[0])
@@ -206,19 +203,34 @@ def common_mode(x: FloatArray, segment: IntArray) -> float:
         residual[k:] -= phi[k - 1] * np.where((segment[k:] == segment[:-k])[:, None], centred[:-k], np.nan)
     residual[:ORDER] = np.nan
     unit = MAD_TO_SD * nan_median(np.abs(residual))
-    residual = np.clip(residual / np.where(unit > 0, unit, np.inf), -4, 4)
+    return np.clip(residual / np.where(unit > 0, unit, np.inf), -4, 4)
+
+
+def common_mode(residual: FloatArray) -> float:
+    """Share of the innovations that all sensors have in common: (top eigenvalue of their correlation - 1) / (N - 1).
+
+    0 for independent sensors, 1 for copies; the mean correlation where all are equally correlated.
+
+    Args:
+        residual: [T, N] from `innovations`.
+    """
     correlation, joint = correlations(residual)
-    correlation = np.where((joint >= LEAST_PAIRS) | np.eye(x.shape[1], dtype=bool), correlation, 0.0)
-    return float(np.clip((np.linalg.eigvalsh(correlation)[-1] - 1) / max(x.shape[1] - 1, 1), 0.0, 1.0))
+    sensors = residual.shape[1]
+    correlation = np.where((joint >= LEAST_PAIRS) | np.eye(sensors, dtype=bool), correlation, 0.0)
+    return float(np.clip((np.linalg.eigvalsh(correlation)[-1] - 1) / max(sensors - 1, 1), 0.0, 1.0))
 
 
 def correlations(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """[N, N] correlation over jointly observed rows, and the number of those rows; the diagonal is 1, unusable pairs 0."""
-    seen = np.isfinite(x).astype(np.float64)
-    z = np.where(seen > 0, x, 0.0)
-    joint = seen.T @ seen
+    joint, total, square, cross = np.zeros((4, x.shape[1], x.shape[1]))
+    for part in slabs(len(x)):
+        seen = np.isfinite(x[part]).astype(np.float64)
+        z = np.where(seen > 0, x[part], 0.0)
+        joint += seen.T @ seen
+        total += z.T @ seen
+        square += (z**2).T @ seen
+        cross += z.T @ z
     rows = np.maximum(joint, 1)
-    total, square, cross = z.T @ seen, (z**2).T @ seen, z.T @ z
     variance = square / rows - (total / rows) ** 2
     covariance = cross / rows - (total / rows) * (total.T / rows)
     product = np.sqrt(np.maximum(variance * variance.T, 0.0))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rcgnn.data import process_rules as process
 from rcgnn.data.findings import common_finding, range_finding, sensor_findings, table_findings
-from rcgnn.data.marks import SENTINEL, Marks, mark, segment_number, unit_size
+from rcgnn.data.marks import SENTINEL, Marks, marked, segment_number, unit_size
 from rcgnn.data.process_rules import Missing
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
 from rcgnn.data.scaling import ranges
 from rcgnn.health import Finding
-from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class QualityReport:
         findings: what a user should know, gravest first; code INPUT with `evidence["kind"]`.
         observed_share: share of all cells that were observed.
         common_mode: 0 (independent innovations) .. 1 (one common disturbance).
+        marks: the suspect cells behind it, so that cleaning need not look for them again; no part of `to_dict`.
     """
 
     sensors: tuple[SensorQuality, ...]
@@ -81,6 +82,7 @@ class QualityReport:
     findings: tuple[Finding, ...]
     observed_share: float
     common_mode: float
+    marks: Marks | None = field(default=None, repr=False, compare=False)
 
     def sensor(self, name: str) -> SensorQuality:
         """The entry of one sensor."""
@@ -112,9 +114,19 @@ def inspect(series: Series, *, min_observed: int = 30) -> QualityReport:
         >>> inspect(s, min_observed=3).quarantined
         {'lamp': 'constant at 7'}
     """
-    marks = mark(series)
     segment = segment_number(series)
-    x = _working(series, marks)
+    x, parts = np.empty(series.shape, order="F"), []
+    sensors: list[SensorQuality] = []
+    for b in sensor_blocks(series.shape):
+        part = series.sensors(range(b.start, b.stop))
+        parts.append(marked(part))
+        x[:, b] = _working(part, parts[-1])
+        sensors += _described(part, x[:, b], parts[-1], segment)
+    return _report(series, x, tuple(sensors), min_observed, Marks.joined(parts))
+
+
+def _described(series: Series, x: FloatArray, marks: Marks, segment: IntArray) -> list[SensorQuality]:
+    """What each sensor of a block is like; x [T, n] are its readings as `_working` has them."""
     drift = process.drift_score(x, segment)
     noise = process.noise_share(x, segment)
     gain = process.gain_change(x, segment)
@@ -148,7 +160,7 @@ def inspect(series: Series, *, min_observed: int = 30) -> QualityReport:
                 event_like=bool(marks.event_like[j]),
             )
         )
-    return _report(series, x, tuple(sensors), min_observed)
+    return sensors
 
 
 def _working(series: Series, marks: Marks) -> FloatArray:
@@ -166,12 +178,13 @@ def _column(series: Series, x: FloatArray, j: int) -> FloatArray:
     return np.where(series.mask[:, j], np.nan_to_num(x[:, j]), np.nan)
 
 
-def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], min_observed: int) -> QualityReport:
+def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], min_observed: int, marks: Marks) -> QualityReport:
+    """The report from its sensors; x is used up."""
     quarantined = {entry.name: reason for entry in sensors if (reason := _cannot_take_part(entry, min_observed))}
     active = np.array([entry.name not in quarantined for entry in sensors])
     aliases = _aliases(series.names, x, active, min_observed)
     own = active & np.array([name not in aliases for name in series.names])
-    common = process.common_mode(x[:, own], segment_number(series)) if own.sum() >= process.COMMON_LEAST else 0.0
+    common = _common(x, own, segment_number(series)) if own.sum() >= process.COMMON_LEAST else 0.0
     findings = [
         *table_findings(series.source, x.shape, float(series.mask.mean()), quarantined, aliases),
         *(finding for entry in sensors if entry.name not in quarantined for finding in sensor_findings(entry)),
@@ -180,7 +193,14 @@ def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], m
     ]
     order = {"stop": 0, "act": 1, "warn": 2, "info": 3}
     findings.sort(key=lambda finding: order[finding.severity])
-    return QualityReport(sensors, quarantined, aliases, tuple(findings), float(series.mask.mean()), common)
+    return QualityReport(sensors, quarantined, aliases, tuple(findings), float(series.mask.mean()), common, marks)
+
+
+def _common(x: FloatArray, own: BoolArray, segment: IntArray) -> float:
+    """`process.common_mode` of some sensors; x is overwritten by what their past does not explain."""
+    for b in sensor_blocks(x.shape):
+        x[:, b] = process.innovations(x[:, b], segment)
+    return process.common_mode(x if own.all() else x[:, own])
 
 
 def _cannot_take_part(entry: SensorQuality, min_observed: int) -> str:

@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rcgnn.data.arrays import is_origin_folder, read_npz, read_origin_folder
+from rcgnn.data.arrays import is_origin_folder, read_npy, read_npz, read_origin_folder
 from rcgnn.data.columns import Columns, Roles, assemble
 from rcgnn.data.text import read_text
 from rcgnn.errors import TableError
 from rcgnn.series import Series, concatenate
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
 Reader = Callable[[Path, Roles], Series]
 
 
 def read_parquet(path: Path, roles: Roles) -> Series:
-    """A series from a parquet file; the index of a pandas frame comes first, as it does on the screen."""
-    import pyarrow as pa
+    """A series from a parquet file, column by column; the index of a pandas frame comes first, as it does on the screen."""
     from pyarrow import parquet
 
+    with _complete(path):
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        stored = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        index = [name for name in stored if isinstance(name, str) and name in names]
+        order = [*index, *(name for name in names if name not in index)]
+    with file:
+        return assemble(Columns(tuple(order), ParquetColumns(file, order, path), str(path)), roles)
+
+
+class ParquetColumns(Sequence[Any]):
+    """Columns of an open parquet file, read when they are asked for: never more than one is in memory."""
+
+    def __init__(self, file: ParquetFile, order: Sequence[str], path: Path) -> None:
+        self._file, self._order, self._path = file, order, path
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, place: Any) -> Any:
+        with _complete(self._path):
+            return self._file.read(columns=[self._order[place]]).column(0)
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """What a damaged parquet file raises, as one sentence."""
+    import pyarrow as pa
+
     try:
-        table = parquet.read_table(path)
-        stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
-        index = [name for name in stored if isinstance(name, str) and name in table.column_names]
-        order = [*index, *(name for name in table.column_names if name not in index)]
-        arrays = tuple(table.column(table.column_names.index(name)) for name in order)
+        yield
     except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:  # the last two: metadata that is no object
         first = (str(error).splitlines() or [""])[0]
         raise TableError(f"{path}: cannot be read as parquet ({first}); is the file complete?") from error
-    return assemble(Columns(tuple(order), arrays, str(path)), roles)
 
 
 READERS: dict[str, Reader] = {
@@ -41,6 +69,7 @@ READERS: dict[str, Reader] = {
     ".txt": read_text,
     ".parquet": read_parquet,
     ".npz": read_npz,
+    ".npy": read_npy,
 }
 """Formats by the end of the file name."""
 
@@ -108,7 +137,7 @@ def _folder(folder: Path, roles: Roles) -> Series:
     tables = [file for file in folder.iterdir() if file.is_file() and file.name.lower().endswith(tuple(READERS))]
     tables = [file for file in tables if "truth" not in file.stem.lower() and not file.name.startswith((".", "A_true"))]
     named = [file for file in tables if file.name.startswith("data")]
-    chosen = sorted(named or [file for file in tables if file.suffix != ".txt"], key=_natural)
+    chosen = sorted(named or [file for file in tables if file.suffix not in (".txt", ".npy")], key=_natural)
     if not chosen:
         raise TableError(f"{folder}: a folder with no table in it; expected X.npy or files ending in {', '.join(READERS)}.")
     return read_tables(chosen, time=roles.time, regime=roles.regime, na=roles.na)

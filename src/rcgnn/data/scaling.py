@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcgnn.errors import InputError
-from rcgnn.series import BoolArray, FloatArray, Series
+from rcgnn.series import BoolArray, FloatArray, Series, frozen, sensor_blocks
 
 MAD_TO_SD = 1.4826
 IQR_TO_SD = 0.7413
@@ -65,17 +65,19 @@ class Scaler:
         center, scale = np.array(pairs).T
         return cls(center, scale, series.names)
 
-    def transform(self, series: Series) -> Series:
-        """The same readings in units of `scale` around `center`.
+    def transform(self, series: Series, far: float = np.finfo(np.float64).max) -> Series:
+        """The same readings in units of `scale` around `center`; beyond `far` they stand at it.
 
         Raises:
             InputError: other sensors than the scaler was fitted on.
         """
         if series.names != self.names:
             raise InputError(f"{series.source}: scaler knows {list(self.names)[:4]}..., the table has {list(series.names)[:4]}...")
-        half = (series.values * 0.5 - self.center * 0.5) / self.scale  # halves cannot overflow where x - center could
-        limit = np.finfo(np.float64).max / 2
-        return series.with_values(2 * np.clip(half, -limit, limit), series.mask)
+        values = np.empty(series.shape, order="F")
+        for b in sensor_blocks(series.shape):
+            half = (series.values[:, b] * 0.5 - self.center[b] * 0.5) / self.scale[b]  # halves cannot overflow where x - center could
+            values[:, b] = 2 * np.clip(half, -far / 2, far / 2)
+        return series.with_values(frozen(values), series.mask)
 
     def inverse(self, values: ArrayLike) -> FloatArray:
         """Scaled values [..., N] in sensor units."""
@@ -110,10 +112,10 @@ def ranges(series: Series) -> list[tuple[str, float, float]]:
         >>> ranges(Series.of([[1.0], [4.0]]))
         [('x0', 1.0, 4.0)]
     """
-    low = np.where(series.mask, series.values, np.inf).min(axis=0)
-    high = np.where(series.mask, series.values, -np.inf).max(axis=0)
-    empty = ~series.mask.any(axis=0)
-    low[empty] = high[empty] = np.nan
+    low, high = np.full(len(series.names), np.nan), np.full(len(series.names), np.nan)
+    for j, (column, seen) in enumerate(zip(series.values.T, series.mask.T, strict=True)):
+        if seen.any():
+            low[j], high[j] = np.fmin.reduce(column), np.fmax.reduce(column)
     return list(zip(series.names, low.tolist(), high.tolist(), strict=True))
 
 

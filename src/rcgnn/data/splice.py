@@ -70,7 +70,7 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
     """
     if len(series.segments()) > 1:
         return series, ()
-    values, mask, found = series.values.copy(), series.mask.copy(), list[Finding]()
+    values, mask, found = series.values, series.mask, list[Finding]()
     for j, name in enumerate(series.names):
         seen = np.flatnonzero(mask[:, j])
         x = values[seen, j]
@@ -78,6 +78,8 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
             parts = _parts(x)
         if len(parts) < 2:
             continue
+        if not found:
+            values, mask = values.copy(), mask.copy()
         values[seen, j] = _joined(x, parts)
         cuts = [part.first for part in parts[1:]]
         unsure = np.unique(np.concatenate([np.arange(cut - UNSURE, cut + UNSURE) for cut in cuts]))

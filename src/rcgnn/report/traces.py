@@ -50,17 +50,17 @@ def traces(series: Series, prepared: Prepared | None = None, signal: Signal | No
     rows, sensors = series.shape
     row = thinned(series.values, min(MOST_POINTS, max(ALL_POINTS // sensors, LEAST_POINTS)))
     level = np.array([np.median(x[seen]) if seen.any() else 0.0 for x, seen in zip(series.values.T, series.mask.T, strict=True)])
-    parts = _parts(series, prepared, signal)
+    parts = _parts(row, prepared, signal)
     start = np.linspace(0, rows, min(rows, MOST_BINS, max(ALL_BINS // sensors, LEAST_BINS)), endpoint=False).astype(np.int64)
     return {
         "names": np.array(series.names, np.str_),
         "level": level,
         "row": row.astype(np.int32),
         "raw": _small(_taken(series.values, row) - level[:, None]),
-        "clean": _small(_taken(parts["clean"], row) - level[:, None]),
-        "bias": _small(_taken(parts["bias"], row) - level[:, None]),
-        "noise": _small(_taken(parts["noise"], row)),
-        "removed": _taken(parts["removed"], row).astype(np.int8),
+        "clean": _small(parts["clean"] - level[:, None]),
+        "bias": _small(parts["bias"] - level[:, None]),
+        "noise": _small(parts["noise"]),
+        "removed": parts["removed"].astype(np.int8),
         "bin_start": start.astype(np.int32),
         "observed": _observed(series.mask, start),
     }
@@ -86,21 +86,23 @@ def thinned(values: FloatArray, points: int) -> IntArray:
     return np.concatenate(found).T
 
 
-def _parts(series: Series, prepared: Prepared | None, signal: Signal | None) -> Arrays:
-    """[T, N] clean, bias and noise in sensor units, NaN where there is none, and removed."""
-    clean, bias, noise = (np.full(series.shape, np.nan) for _ in range(3))
+def _parts(row: IntArray, prepared: Prepared | None, signal: Signal | None) -> Arrays:
+    """[N, P] clean, bias and noise in sensor units at the rows to show, NaN where there is none, and removed."""
+    clean, bias, noise = (np.full(row.shape, np.nan) for _ in range(3))
     if prepared is None:
-        return {"clean": clean, "bias": bias, "noise": noise, "removed": np.zeros(series.shape, np.int8)}
+        return {"clean": clean, "bias": bias, "noise": noise, "removed": np.zeros(row.shape, np.int8)}
     trend = prepared.cleaned.trend
     drifts = trend.any(axis=0)
-    bias[:, drifts] = trend[:, drifts]
+    bias[drifts] = _taken(trend, row)[drifts]
     if signal is not None:
         material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
+        active, shown = prepared.active, row[prepared.active]
         with np.errstate(over="ignore", invalid="ignore"):
-            clean[:, prepared.active] = material.trend + material.offset + material.unit * material.mean
+            level = _taken(material.trend, shown) + material.offset[:, None]
+            clean[active] = level + material.unit[:, None] * _taken(material.mean, shown)
             if signal.smoothed:
-                noise[:, prepared.active] = material.table.values - clean[:, prepared.active]
-    return {"clean": clean, "bias": bias, "noise": noise, "removed": prepared.cleaned.removed}
+                noise[active] = _taken(material.table.values, shown) - clean[active]
+    return {"clean": clean, "bias": bias, "noise": noise, "removed": _taken(prepared.cleaned.removed, row)}
 
 
 def _taken(array: NDArray, row: IntArray) -> NDArray:
@@ -118,4 +120,5 @@ def _small(array: FloatArray) -> NDArray[np.float32]:
 def _observed(mask: BoolArray, start: IntArray) -> NDArray[np.uint8]:
     """[N, W] percent of the cells of each bin that were read."""
     size = np.diff([*start, len(mask)])
-    return np.rint(100 * np.add.reduceat(mask.astype(np.int64), start, axis=0) / size[:, None]).astype(np.uint8).T
+    read = np.stack([np.add.reduceat(column.astype(np.int64), start) for column in mask.T], axis=1)
+    return np.rint(100 * read / size[:, None]).astype(np.uint8).T

@@ -6,8 +6,9 @@ the joint posterior carry the uncertainty of the smoothing along (.016).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Signal:
     moment: FloatArray | None = None
 
 
-def infer(
+def infer(  # noqa: PLR0913 - what it works on, then how it reports
     readings: Readings,
     noise_share: FloatArray,
     *,
@@ -69,6 +70,7 @@ def infer(
     support: Support | None,
     rng: np.random.Generator,
     progress: Progress = silent,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Signal:
     """The signal behind the readings. The order of the sensors changes nothing, not even what chance draws for one of them.
 
@@ -79,13 +81,16 @@ def infer(
         support: see `em.fit`.
         rng: for the draws.
         progress: told of every EM iteration.
+        enough: see `em.fit`.
     """
+    if not smoothing(readings, noise_share, config):
+        return _bridged(readings)
     order = _by_reading(readings)
     back = np.argsort(order)
     suspects = None if readings.suspects is None else readings.suspects[:, order]
     turned = Readings(readings.values[:, order], readings.mask[:, order], readings.segments, suspects)
     asked = None if support is None else _turned(support, order)
-    found = _inferred(turned, noise_share[order], config, asked, rng, progress)
+    found = _inferred(turned, noise_share[order], config, partial(fit, support=asked, progress=progress, enough=enough), rng)
     return Signal(
         found.draws[:, :, back],
         found.mean[:, back],
@@ -97,6 +102,29 @@ def infer(
         None if found.selection is None else found.selection.of(back),
         None if found.moment is None else found.moment[np.ix_(*[_blockwise(back, len(found.moment))] * 2)],
     )
+
+
+def smoothing(readings: Readings, noise_share: FloatArray, config: SignalConfig) -> bool:
+    """Whether the state space runs: it is wanted, and not too many sensors."""
+    needed = readings.mask.mean() < COMPLETE or bool((noise_share > NOISY).any())
+    wanted = config.smooth == "on" or (config.smooth == "auto" and needed)
+    return wanted and _lags(readings, config) >= 1
+
+
+def _lags(readings: Readings, config: SignalConfig) -> int:
+    return min(config.lags, MOST_STATES // readings.values.shape[1] - 1)
+
+
+def _bridged(readings: Readings) -> Signal:
+    """Gaps bridged by straight lines, every sensor at mean 0 and standard deviation 1 over its readings; one sensor at a time."""
+    rows, sensors = readings.values.shape
+    filled = np.empty((sensors, rows)).T
+    for j in range(sensors):
+        one = slice(j, j + 1)
+        mask = readings.mask[:, one]
+        filled[:, one] = interpolate(_unit(Readings(readings.values[:, one], mask, readings.segments)).values, mask, readings.segments)
+    nothing, never = np.zeros((rows, sensors), order="F"), np.zeros((rows, sensors), bool, order="F")
+    return Signal(filled[None], filled, nothing, readings.mask.sum(axis=0).astype(float), False, never, np.zeros(sensors))
 
 
 def _by_reading(readings: Readings) -> IntArray:
@@ -133,21 +161,13 @@ def _inferred(
     readings: Readings,
     noise_share: FloatArray,
     config: SignalConfig,
-    support: Support | None,
+    em: Callable[..., Learnt],
     rng: np.random.Generator,
-    progress: Progress,
 ) -> Signal:
     readings = _unit(readings)
     values, mask = readings.values, readings.mask
-    sensors = values.shape[1]
-    lags = min(config.lags, MOST_STATES // sensors - 1)
-    needed = mask.mean() < COMPLETE or bool((noise_share > NOISY).any())
-    if config.smooth == "off" or lags < 1 or (config.smooth == "auto" and not needed):
-        filled = interpolate(values, mask, readings.segments)
-        nothing = np.zeros(values.shape)
-        return Signal(filled[None], filled, nothing, mask.sum(axis=0).astype(float), False, nothing > 0, np.zeros(sensors))
     noise = np.where(noise_share > NOISY, np.clip(NOISE_TRUST * noise_share, LEAST_NOISE, MOST_NOISE), LEAST_NOISE)
-    learnt = _fit(readings, noise, lags, config, support, progress)
+    learnt = _fit(readings, noise, partial(em, lags=_lags(readings, config), iterations=config.iterations))
     model = learnt.model
     seen = _with_hidden(model, readings)
     draws = config.draws or number_of_draws(*values.shape)
@@ -185,14 +205,14 @@ def _unit(readings: Readings) -> Readings:
     return replace(readings, values=centred / np.where(spread > 0, spread, 1.0))
 
 
-def _fit(readings: Readings, noise: FloatArray, lags: int, config: SignalConfig, support: Support | None, progress: Progress) -> Learnt:
+def _fit(readings: Readings, noise: FloatArray, em: Callable[..., Learnt]) -> Learnt:
     """EM on a part of the rows, without the suspects whose threshold is not believed."""
     part = replace(readings, segments=spread(readings.segments, MOST_ROWS, BLOCK))
-    learnt = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+    learnt = em(part, noise)
     while part.suspects is not None and (how := learnt.model.selection) is not None and (doubt := doubtful(how, part)).any():
         left = part.suspects & ~doubt  # every round takes a sensor out
         part = replace(part, suspects=left if left.any() else None)
-        learnt = fit(part, noise, lags=lags, iterations=config.iterations, support=support, progress=progress)
+        learnt = em(part, noise)
     return learnt
 
 

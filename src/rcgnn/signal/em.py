@@ -39,7 +39,7 @@ class Learnt:
     moment: FloatArray
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what it works on, then how it reports
     readings: Readings,
     noise: FloatArray,
     *,
@@ -47,6 +47,7 @@ def fit(
     iterations: int = 8,
     support: Support | None = None,
     progress: Progress = silent,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Learnt:
     """Parameters of the state space by EM from linear interpolation.
 
@@ -65,6 +66,7 @@ def fit(
             iteration pair refits them alone. A dense autoregression confirms its own links in the draws it makes
             (F1 .86 -> .26); a sparse one does not.
         progress: told of every iteration.
+        enough: asked after every iteration but the last; True ends them, as where time is short.
 
     Returns:
         The fitted model; its spectral radius is at most .995, and `selection` is None where no cell is under suspicion. And the last dense
@@ -84,6 +86,8 @@ def fit(
         if iteration >= SELECTION_FROM:
             hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iteration + 1, "total": iterations + 2})
+        if iteration + 1 < iterations and enough():
+            break
     for extra in range(2):
         if support is None:
             break

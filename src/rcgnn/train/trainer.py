@@ -61,7 +61,7 @@ class TrainResult:
         gain: [N] held-out loss that the links save each sensor (nats of its log error), against the better of the self
             baseline and this network with its links closed; 0 where nothing was held out.
         failed: None, or "refinement failed: <rule>": the caller answers with the screen's graph.
-        stopped: `patience`, `epochs`, `failed`, or the code of the finding that ended it. `NOT_LEARNING`: the links cost more
+        stopped: `patience`, `epochs`, `time`, `failed`, or the code of the finding that ended it. `NOT_LEARNING`: the links cost more
             than one standard error of held-out loss, so the network went back to own histories and its links are closed.
         best_epoch: epoch of the best state; 0 when no epoch could be judged.
         state: network weights of the best state by name, for `save_checkpoint`.
@@ -98,6 +98,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     progress: Progress = silent,
     on_record: Callable[[HealthRecord], None] | None = None,
     facts: Mapping[str, float] = MappingProxyType({}),
+    over: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Train the network on `train`, judge it on the held-out blocks of `valid`.
 
@@ -113,6 +114,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         progress: told about every epoch.
         on_record: given every health record as soon as it is complete.
         facts: what is known of table and screen; beside the trainer's own under `data` of every record.
+        over: asked after every epoch; True ends training with it, as where time is short.
 
     Returns:
         Always an answer: a run that cannot be saved says so in `failed` and leaves the last good weights.
@@ -121,7 +123,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     network.to(device)
     data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
     alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
-    judge = Judge(blocks, fit_self(alone, blocks, progress), Stopping(config.train.patience))
+    judge = Judge(blocks, fit_self(alone, blocks, progress, over), Stopping(config.train.patience))
     judge.alone = snapshot(network)
     records: list[HealthRecord] = []
     ready = alone.failed is None and alone.taken > 0
@@ -140,6 +142,8 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
             certify(training, epoch)
             progress("train", {"message": _promise(training)})
         training.epoch(epoch)
+        if over():
+            training.stop("time")
         last = epoch == config.train.epochs or training.stopped is not None
         held_out = hold_out(training, judge, epoch) if epoch % config.train.eval_every == 0 or last else None
         record = make_record(training, judge, held_out, epoch, names)
@@ -155,7 +159,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     return _result(training, judge, records)
 
 
-def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) -> HeldOut | None:
+def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, over: Callable[[], bool]) -> HeldOut | None:
     """Phase 1: own histories and encoders, every link closed, under the same guard, until the held-out loss stands still.
 
     Returns:
@@ -177,7 +181,7 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress) 
         still = stopping.update(epoch, now.closed_blocks, np.zeros(1, np.bool_))
         if stopping.is_best(epoch):
             best, found = training.state(), now
-        if still:
+        if still or over():
             break
     if best is not None:
         training.restore(best)
@@ -219,7 +223,8 @@ def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
         else:
             training.fail(guard.last_rule)
         return None
-    if judge.baseline is None or (_lower_closed(found, judge.baseline) and closed_is_alone(training.network, judge.blocks[0])):
+    lower = judge.baseline is None or bool(found.closed_blocks.mean() < judge.baseline.closed_blocks.mean())
+    if judge.baseline is None or (lower and closed_is_alone(training.network, judge.blocks[0])):
         judge.baseline, judge.alone = found, snapshot(training.network)
     training.controls.schedule.evaluated(float(found.blocks.mean()))
     still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
@@ -327,10 +332,6 @@ def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
 def _promise(training: Training) -> str:
     bound = training.controls.guard.certificate
     return "no gradient certificate for a fixed sum of losses" if bound is None else f"no gradient norm above {bound:.3g} (certificate)"
-
-
-def _lower_closed(now: HeldOut, before: HeldOut) -> bool:
-    return bool(now.closed_blocks.mean() < before.closed_blocks.mean())
 
 
 def _finite(found: HeldOut | None) -> HeldOut | None:
