@@ -31,7 +31,7 @@ from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior
 from rcgnn.rerun import Repeated, until_links
-from rcgnn.screen import width
+from rcgnn.screen import thin, width
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import Screened
 from rcgnn.select.known import left_out
@@ -143,10 +143,12 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
         signal, keep = signal_of(prepared, config, course)
     material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
     findings = told(findings, report, prepared.scaled.names, signal.selection, material.unit, material.offset)
-    findings += width.about(config.screen.basis, len(prepared.active), config.data.lags)
+    bases = bases_of(prepared, config)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
+    sample = thin.thinned(sample, bases)
+    findings += [*_bridged(signal), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
     with course.stage("screen"):
-        screened = screened_by(sample, bases_of(prepared, config), config, course)
+        screened = screened_by(sample, bases, config, course)
     with course.stage("decide"):
         looks = checks(sample, prepared, screened, signal, course, config)
         decision = Decision.of(screened, prepared.scaled, Checks(*looks), config)
@@ -180,7 +182,7 @@ def _compared(links: BoolArray, material: Material, config: Config) -> Modes | N
 
 def _by_mode(decision: Decision, sample: Sample, material: Material, screened: Screened, config: Config) -> Decision:
     """The decision with what single operating modes show, where links differ between them."""
-    seen = by_mode(sample, material.table.regime, screened, config)
+    seen = by_mode(sample, sample.of(material.table.regime), screened, config)
     if seen is None:
         return decision
     modes = _compared(candidates(decision.verdict, seen), material, config)
@@ -251,13 +253,24 @@ def _given_up(refined: Refined | None) -> list[Finding]:
     ]
 
 
+def _bridged(signal: Signal) -> list[Finding]:
+    """The state space would have been due."""
+    if not signal.bridged:
+        return []
+    text = (
+        "gaps or noise ask for the state space, but the table is too large for it: gaps are bridged by straight lines.",
+        "Fewer sensors or rows bring it back, and so does signal.smooth=on where only rows are too many.",
+    )
+    return [finding("bridged", "warn", None, text)]
+
+
 def _thinned(refined: Refined | None) -> list[Finding]:
     """The network has seen a part of a long table."""
     if refined is None or not refined.thinned:
         return []
     used, rows = refined.thinned
     text = (
-        f"the network was trained on {used:,} of {rows:,} rows, in pieces spread over the table; the screen saw all of them.",
+        f"the network was trained on {used:,} of {rows:,} rows, in pieces spread over the table.",
         "Nothing: more rows would take longer and change little.",
     )
     return [finding("thinned", "info", None, text, rows=used, of=rows)]

@@ -22,10 +22,11 @@ from rcgnn.screen.features import Sample
 from rcgnn.screen.null import Chance, by_chance, number_of_copies
 from rcgnn.screen.opinions import Opinions, opinions
 from rcgnn.screen.pieces import Pieces, by_pieces, cut
-from rcgnn.screen.reach import LEAST, Reach, reach
+from rcgnn.screen.reach import LEAST, MOST_FEATURES, Reach, reach
 from rcgnn.screen.structural import Screened, screen, sparse_support
+from rcgnn.screen.thin import thinned
 from rcgnn.series import BoolArray, sensor_blocks
-from rcgnn.signal.draws import MOST_ROWS, Signal, infer, smoothing
+from rcgnn.signal.draws import MOST_ROWS, Signal, infer, needed, smoothing
 from rcgnn.signal.statespace import Readings
 from rcgnn.signal.vanishing import suspects
 
@@ -77,6 +78,8 @@ def signal_of(prepared: Prepared, config: Config, course: Course) -> tuple[Signa
         signal = asked(config=settings, enough=_enough(budget, len(scaled.values)))
     except _TooSlowError:
         signal = asked(config=settings.model_copy(update={"smooth": "off"}))
+    if settings.smooth == "auto" and needed(readings, noise) and not smoothing(readings, noise, settings):
+        signal = replace(signal, bridged=True)
     return signal, scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
 
 
@@ -106,7 +109,10 @@ def reached_by(prepared: Prepared, config: Config, prior: Prior | None, budget: 
     if len(prepared.active) < LEAST_SENSORS or not budget.allows("reach", budget.half):
         return Reach(least, {})
     known = config.screen if prior is None else Informed.of(config.screen, prior.taking_part(prepared.active))
-    sample = Sample(prepared.filled()[None], prepared.scaled.mask, prepared.scaled.segments(), least)
+    whole = Sample(
+        prepared.filled()[None], prepared.scaled.mask, prepared.scaled.segments(), max(MOST_FEATURES // len(prepared.active) - 1, 1)
+    )
+    sample = replace(thinned(whole, ["linear"] * len(prepared.active)), max_lag=least)
     return reach(sample, known, [rng(config.seed, "reach", copy) for copy in range(SHIFTED_COPIES)])
 
 
@@ -141,11 +147,11 @@ def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signa
 
 def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private
     if signal.smoothed:
-        read = replace(sample, signal=prepared.filled()[None], keep=prepared.scaled.mask)
+        read = replace(sample, signal=sample.of(prepared.filled())[None], keep=sample.of(prepared.scaled.mask))
         return opinions(read, sample, signal.moment, config.screen, search=search)
     if not prepared.counted.any() or not search:
         return None
-    counted = replace(sample, signal=signal.draws)  # as they were read, not their roots
+    counted = replace(sample, signal=np.stack([sample.of(draw) for draw in signal.draws]))  # as they were read, not their roots
     return Opinions((), (screen(counted, config.screen, bases=bases_of(prepared, config)).score.max(axis=0),))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rcgnn import pipeline
+from rcgnn import pipeline, stages
 from rcgnn.config import Config, ScreenConfig
 from rcgnn.data.rolling import TREND_WINDOW
 from rcgnn.screen.dense import raised
@@ -106,8 +106,8 @@ def test_rows_that_were_not_read_count_where_many_cells_are_missing():
 @pytest.mark.parametrize(("rows", "searched"), [(300, True), (1600, False)])
 def test_only_where_the_state_space_ran_and_without_a_search_on_a_table_of_pieces(monkeypatch, rows, searched):
     asked = []
-    real = pipeline.opinions
-    monkeypatch.setattr(pipeline, "opinions", lambda *given, search: asked.append(search) or real(*given, search=search))
+    real = stages.opinions
+    monkeypatch.setattr(stages, "opinions", lambda *given, search: asked.append(search) or real(*given, search=search))
     series = simulate("linear", seed=1, rows=rows, sensors=4).series
     config = Config().override(["select.refine=off", "data.max_lag=2", "signal.iterations=2"])
     whole = pipeline.fit_series(series, config)

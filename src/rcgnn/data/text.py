@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rcgnn.data.columns import MISSING, NUMBER, Columns, Roles, assemble
+from rcgnn.data.cells import MISSING, NUMBER
+from rcgnn.data.columns import Columns, Roles, assemble
 from rcgnn.errors import TableError
 from rcgnn.series import Series, default_names
 

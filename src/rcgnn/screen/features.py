@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,18 @@ class Sample:
         keep: [T, N] readings that count: a sensor is only ever a target where it was read.
         segments: runs of rows; no feature reaches across their ends.
         max_lag: K.
+        rows: [T] which rows of the series these are; None: all of them.
     """
 
     signal: FloatArray
     keep: BoolArray
     segments: Sequence[slice]
     max_lag: int
+    rows: IntArray | None = None
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """[T, ...] the rows of the sample, of something that has all rows of the series."""
+        return values if self.rows is None else values[self.rows]
 
 
 @dataclass(frozen=True, eq=False)

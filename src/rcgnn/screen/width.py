@@ -21,8 +21,13 @@ def room(sensors: int, max_lag: int) -> int:
         >>> round(room(13, 3) / 1e6), round(room(300, 3) / 1e9)
         (13, 35)
     """
-    features = BASES["nonlinear"] * sensors * (max_lag + 1) + comb(min(sensors, MOST_SOURCES), 2) * max_lag
+    features = BASES["nonlinear"] * sensors * (max_lag + 1) + products(sensors) * max_lag
     return 8 * sensors * features**2
+
+
+def products(sensors: int) -> int:
+    """Pairs of sensors whose products one sensor is offered, at every lag."""
+    return comb(min(sensors, MOST_SOURCES), 2)
 
 
 def fitting(basis: str, sensors: int, max_lag: int) -> str:

@@ -20,6 +20,8 @@ from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import begin, completed, doubtful, renewed
 from rcgnn.signal.statespace import LinearModel, Readings, Selection, smooth
 
+MOST_READINGS = 5_000_000
+"""Rows times sensors; beyond, draws of the signal take gigabytes and the smoother many minutes."""
 COMPLETE = 0.98
 """With at least this share observed and no noisy sensor, interpolation does as well as the state space."""
 NOISY = 0.12
@@ -48,6 +50,7 @@ class Signal:
         gated: [T, N] readings refused as impossible.
         noise: [N] measurement-noise variance used.
         selection: how readings vanish; None where no selection model was asked for.
+        bridged: gaps or noise asked for the state space, and it was left out: too many sensors or readings.
         moment: [D, D] mean over rows of E[s_t s_t' | readings] under the last dense model, D = N (L + 1); None where nothing was inferred.
     """
 
@@ -60,6 +63,7 @@ class Signal:
     noise: FloatArray
     selection: Selection | None = None
     moment: FloatArray | None = None
+    bridged: bool = False
 
 
 def infer(  # noqa: PLR0913 - what it works on, then how it reports
@@ -105,10 +109,14 @@ def infer(  # noqa: PLR0913 - what it works on, then how it reports
 
 
 def smoothing(readings: Readings, noise_share: FloatArray, config: SignalConfig) -> bool:
-    """Whether the state space runs: it is wanted, and not too many sensors."""
-    needed = readings.mask.mean() < COMPLETE or bool((noise_share > NOISY).any())
-    wanted = config.smooth == "on" or (config.smooth == "auto" and needed)
+    """Whether the state space runs: it is wanted, and not too many sensors; `auto` leaves it out where there are too many readings."""
+    wanted = config.smooth == "on" or (config.smooth == "auto" and needed(readings, noise_share) and readings.values.size <= MOST_READINGS)
     return wanted and _lags(readings, config) >= 1
+
+
+def needed(readings: Readings, noise_share: FloatArray) -> bool:
+    """Are there gaps or noise that straight lines over the gaps do not allow for?"""
+    return bool(readings.mask.mean() < COMPLETE or (noise_share > NOISY).any())
 
 
 def _lags(readings: Readings, config: SignalConfig) -> int:
