@@ -23,8 +23,8 @@ from rcgnn.train.shared import Build
 from rcgnn.train.trainer import NOT_LEARNING, train
 from rcgnn.train.training import pick_device
 
-MOST_ROWS, PIECE = 50_000, 1000
-"""Rows the network sees of a longer table, and how many of them lie together; an own `data.stride` has them all."""
+MOST_ROWS, MOST_CELLS, PIECE = 50_000, 1_000_000, 1000
+"""Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; an own `data.stride` has them all."""
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 
@@ -89,7 +89,7 @@ def refine(
         over: see `train`.
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
-    used = spread_rows(held, thin=config.data.stride is None)
+    used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
     fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held & used, held & used))
@@ -107,21 +107,22 @@ def refine(
     return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped, thinned)
 
 
-def spread_rows(held: BoolArray, *, thin: bool) -> BoolArray:
-    """[T] rows that the network sees: all, or of a table of more than `MOST_ROWS` about so many, in pieces spread over it.
+def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
+    """[T] rows that the network sees: all, or of a table above `MOST_ROWS` or `MOST_CELLS` about so many, in pieces spread over it.
 
     Held-out rows [T] and the others are thinned each by themselves, so that neither side is ever empty.
 
     Example:
         >>> held = np.arange(200_000) >= 160_000
-        >>> used = spread_rows(held, thin=True)
-        >>> int(used[held].sum()), int(used[~held].sum()), bool(spread_rows(held, thin=False).all())
+        >>> used = spread_rows(held, 13, thin=True)
+        >>> int(used[held].sum()), int(used[~held].sum()), bool(spread_rows(held, 13, thin=False).all())
         (10000, 40000, True)
     """
     used = np.ones(len(held), bool)
-    if len(held) > MOST_ROWS and thin:
+    most = min(MOST_ROWS, MOST_CELLS // sensors)
+    if len(held) > most and thin:
         for side in (held, ~held):
-            used[side] = np.arange(int(side.sum())) % (PIECE * len(held) / MOST_ROWS) < PIECE
+            used[side] = np.arange(int(side.sum())) % (PIECE * len(held) / most) < PIECE
     return used
 
 

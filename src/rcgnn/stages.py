@@ -124,7 +124,7 @@ def screened_by(sample: Sample, bases: list[str], config: Config, course: Course
         straight = screen(sample, config.screen, bases=["linear"] * len(bases), rng=rng(config.seed, "drivers"))
         if not budget.allows("curves", CURVES * (began - budget.left())):
             return straight
-    return screen(sample, config.screen, bases=bases, rng=rng(config.seed, "drivers"))
+    return screen(sample, config.screen, bases=bases, rng=rng(config.seed, "drivers"), tell=course.counted("screen"))
 
 
 def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signal, course: Course, config: Config) -> Looks:

@@ -176,11 +176,12 @@ def test_a_device_that_is_not_there_is_one_clear_error():
 
 def test_of_a_long_table_the_network_sees_pieces_spread_over_it(monkeypatch):
     held = np.arange(3_456_789) % 1000 < 200
-    used = spread_rows(held, thin=True)
+    used = spread_rows(held, 13, thin=True)
     assert used.sum() == pytest.approx(50_000, rel=0.03)
     assert used[held].sum() == pytest.approx(10_000, rel=0.1)
     assert used[: len(used) // 2].mean() == pytest.approx(used[len(used) // 2 :].mean(), rel=0.1)
-    assert spread_rows(held[:50_000], thin=True).all()
+    assert spread_rows(held[:50_000], 13, thin=True).all()
+    assert spread_rows(held, 100, thin=True).sum() == pytest.approx(10_000, rel=0.1)
     monkeypatch.setattr("rcgnn.refine.MOST_ROWS", 200)
     monkeypatch.setattr("rcgnn.refine.PIECE", 40)
     done = fit_series(screened().prepared.cleaned.series, CONFIG.override(["select.refine=on", "train.epochs=1", "data.window=8"]))

@@ -255,3 +255,10 @@ def test_real_links_of_many_sensors_do_not_raise_what_is_found_by_chance():
     x = np.random.default_rng(0).standard_normal((120, 40))
     x[1:, 1::2] += 3 * x[:-1, ::2]
     assert by_chance(x, copies=3, max_lag=3) < 20.0
+
+
+def test_the_screen_tells_how_many_targets_are_done():
+    told = []
+    x = np.random.default_rng(0).standard_normal((1, 200, 4))
+    screen(Sample(x, np.ones((200, 4), bool), [slice(0, 200)], 2), ScreenConfig(), tell=lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,8 +17,14 @@ from rcgnn.screen.search import Local, extended_bic, grow, start
 from rcgnn.screen.width import MOST_SOURCES
 from rcgnn.series import BoolArray, FloatArray
 
+Tell = Callable[[int, int], None]
+"""Told how many targets of how many are done."""
 LINEAR_MUST_WIN_BY = 1 / 30
 """In BIC a row: a curve that is not offered loses its link, one offered in vain costs little, and the less the more rows there are."""
+
+
+def nobody(_done: int, _total: int) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,9 @@ class Offered:
         return self.value if self.basis == "linear" else self.value + LINEAR_MUST_WIN_BY * self.features.rows
 
 
-def offered(tables: Tables, keep: BoolArray, bases: Sequence[str], config: ScreenConfig) -> tuple[Moments, list[list[Offered]]]:
+def offered(
+    tables: Tables, keep: BoolArray, bases: Sequence[str], config: ScreenConfig, tell: Tell = nobody
+) -> tuple[Moments, list[list[Offered]]]:
     """The moments of a table, and for each target what it is offered under each basis that is tried.
 
     Args:
@@ -45,6 +53,7 @@ def offered(tables: Tables, keep: BoolArray, bases: Sequence[str], config: Scree
         keep: [rows, N] rows that count for each target.
         bases: of each sensor; `auto` tries all of them.
         config: settings of the screen.
+        tell: told of every target that is done.
     """
     plain = _Plain(tables, keep, Moments.of(tables), {})
     tried = [[(basis, _offer(basis, j, plain, config)) for basis in (BASES if name == "auto" else (name,))] for j, name in enumerate(bases)]
@@ -55,6 +64,7 @@ def offered(tables: Tables, keep: BoolArray, bases: Sequence[str], config: Scree
         for basis, offer in of_target:
             own = moments.features(keep[:, j], offer) if offer.pairs else plain.features(j, basis)
             found[-1].append(_valued(basis, offer, hide(own, j, known_to(config)), j, tables, config))
+        tell(j + 1, len(tried))
     return moments, found
 
 

@@ -19,7 +19,7 @@ from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear
 from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.moments import Moments
-from rcgnn.screen.offers import Offered, offered, penalty
+from rcgnn.screen.offers import Offered, Tell, nobody, offered, penalty
 from rcgnn.screen.order import Ordered, Scores, search
 from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
@@ -75,7 +75,14 @@ class Screened:
         return self.bases[0] if len(set(self.bases)) == 1 else "mixed"
 
 
-def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None = None, rng: np.random.Generator | None = None) -> Screened:
+def screen(
+    sample: Sample,
+    config: ScreenConfig,
+    *,
+    bases: Sequence[str] | None = None,
+    rng: np.random.Generator | None = None,
+    tell: Tell = nobody,
+) -> Screened:
     """Evidence for every pair of sensors.
 
     Args:
@@ -83,6 +90,7 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
         config: settings of the screen; an `Informed` one brings prior knowledge along.
         bases: the basis of each sensor, where it has been decided before; None: by the evidence.
         rng: for the paths of hidden drivers; None: nobody looks for any.
+        tell: told of every target that is done.
     """
     sensors = sample.keep.shape[1]
     given = bases or [config.basis] * sensors
@@ -90,7 +98,7 @@ def screen(sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None 
         sample.signal, sample.segments, max_lag=sample.max_lag, basis="linear" if set(given) == {"linear"} else "nonlinear"
     )
     rows = sample.keep[tables.time]
-    bank, tried = offered(tables, rows, given, config)
+    bank, tried = offered(tables, rows, given, config, tell)
     won, second = [max(one, key=lambda each: each.worth_choosing) for one in tried], [one[-1] for one in tried]
     value = dict.fromkeys(BASES, 0.0)
     for each in chain.from_iterable(tried):
