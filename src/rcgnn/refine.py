@@ -24,7 +24,7 @@ from rcgnn.train.trainer import NOT_LEARNING, train
 from rcgnn.train.training import pick_device
 
 MOST_ROWS, MOST_CELLS, PIECE = 50_000, 1_000_000, 1000
-"""Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; an own `data.stride` has them all."""
+"""Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; `data.stride` has them all."""
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from rcgnn.screen import moments as moments_module
 from rcgnn.screen.features import Offer, Tables, build, linear_columns, rows_of
-from rcgnn.screen.gram import LEAST_SD, RIDGE, Dense, Gram, Less, Masked
+from rcgnn.screen.gram import LEAST_SD, RIDGE, Beside, Dense, Gram, Less, Masked
 from rcgnn.screen.moments import Moments, moments, sums
 
 N, K, T = 4, 2, 90
@@ -116,3 +116,23 @@ def test_what_is_masked_has_no_moments_with_anything(inside, monkeypatch):
     np.testing.assert_allclose(found.diagonal, np.diag(expected))
     np.testing.assert_allclose(found.rows(np.array([3, 4])), expected[[3, 4]], atol=1e-12)
     np.testing.assert_allclose(found.blocks(GROUPS), [expected[np.ix_(g, g)] for g in GROUPS], atol=1e-12)
+
+
+def test_rows_left_out_are_read_again_when_they_are_no_longer_at_hand(monkeypatch):
+    monkeypatch.setattr(moments_module, "DENSE", 10)
+    bank = Moments.of(table())
+    bank.shelf.room = 1.0
+    one, two = (bank.features(rows(share)).gram for share in (0.9, 0.8))
+    before = one.matrix
+    assert len(bank.shelf.kept) == 1
+    assert two.matrix.shape == before.shape
+    np.testing.assert_array_equal(one.matrix, before)
+    assert len(bank.shelf.kept) == 1
+
+
+def test_products_of_one_target_stand_beside_moments_that_all_share(monkeypatch):
+    monkeypatch.setattr(moments_module, "_worth", lambda *_: False)
+    keep = np.ones(len(table().at), bool)
+    found = Moments.of(table(), [Offer(PAIRS)]).features(keep, Offer(PAIRS)).gram
+    assert isinstance(found, Beside)
+    assert found.cross.shape == (table().plain, len(PAIRS) * K)

@@ -7,7 +7,9 @@ all targets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +65,28 @@ class Dense:
         return self.matrix[groups[:, :, None], groups[:, None, :]]
 
 
+@dataclass(eq=False)
+class Shelf:
+    """Arrays that are made when they are asked for; the last ones stay at hand, as many as `room` bytes hold.
+
+    Example:
+        >>> shelf = Shelf(room=100)
+        >>> [shelf.get(key, lambda: np.zeros(5)).nbytes for key in (1, 2, 3)], list(shelf.kept)
+        ([40, 40, 40], [2, 3])
+    """
+
+    room: float = 5e8
+    kept: OrderedDict[int, FloatArray] = field(default_factory=OrderedDict)
+
+    def get(self, key: int, make: Callable[[], FloatArray]) -> FloatArray:
+        """The array of a key."""
+        found = self.kept.pop(key) if key in self.kept else make()
+        self.kept[key] = found
+        while len(self.kept) > 1 and sum(array.nbytes for array in self.kept.values()) > self.room:
+            self.kept.popitem(last=False)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Less:
     """Moments over all rows less those over the rows left out.
@@ -74,15 +98,22 @@ class Less:
 
     Attributes:
         total: [P, P] T; shared by all targets.
-        out: [S r, P] X.
+        read: reads X [S r, P].
+        shelf: where the last X of all targets stay at hand.
         weight: [P] 1 / (s sqrt n); 0 for a constant.
         mean: [S, P] m / (s sqrt S).
     """
 
     total: FloatArray
-    out: FloatArray
+    read: Callable[[], FloatArray]
+    shelf: Shelf
     weight: FloatArray
     mean: FloatArray
+
+    @property
+    def out(self) -> FloatArray:
+        """[S r, P] X."""
+        return self.shelf.get(id(self), self.read)
 
     @property
     def diagonal(self) -> FloatArray:
@@ -96,7 +127,8 @@ class Less:
 
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""
-        found = self.total[features] - self.out[:, features].T @ self.out
+        out = self.out
+        found = self.total[features] - out[:, features].T @ out
         found = found * self.weight[features, None] * self.weight - self.mean[:, features].T @ self.mean
         found[np.arange(len(features)), features] = self.diagonal[features]
         return np.asarray(found)
@@ -108,6 +140,49 @@ class Less:
         found = found * weight[:, :, None] * weight[:, None, :] - np.swapaxes(mean, 1, 2) @ mean
         same = groups[:, :, None] == groups[:, None, :]
         return np.where(same, self.diagonal[groups][:, :, None], found)
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Moments of features that many targets have, and of some that this target has alone behind them.
+
+    Attributes:
+        shared: [P, P].
+        cross: [P, q].
+        own: [q, q], ridge included.
+    """
+
+    shared: Gram
+    cross: FloatArray
+    own: FloatArray
+
+    @property
+    def diagonal(self) -> FloatArray:
+        """[P + q]."""
+        return np.concatenate([self.shared.diagonal, np.diag(self.own)])
+
+    @property
+    def matrix(self) -> FloatArray:
+        """[P + q, P + q]."""
+        return np.block([[self.shared.matrix, self.cross], [self.cross.T, self.own]])
+
+    def rows(self, features: IntArray) -> FloatArray:
+        """[m, P + q]."""
+        first = len(self.cross)
+        inner, found = features < first, np.empty((len(features), first + len(self.own)))
+        found[inner, :first], found[inner, first:] = self.shared.rows(features[inner]), self.cross[features[inner]]
+        found[~inner, :first], found[~inner, first:] = self.cross.T[features[~inner] - first], self.own[features[~inner] - first]
+        return found
+
+    def blocks(self, groups: IntArray) -> FloatArray:
+        """[G, m, m]; groups of shared features only are taken together."""
+        first = len(self.cross)
+        found = np.empty((*groups.shape, groups.shape[1]))
+        inner = (groups < first).all(axis=1)
+        found[inner] = self.shared.blocks(groups[inner])
+        for at in np.flatnonzero(~inner):
+            found[at] = self.rows(groups[at])[:, groups[at]]
+        return found
 
 
 @dataclass(frozen=True, eq=False)

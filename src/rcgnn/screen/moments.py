@@ -8,12 +8,12 @@ target's sums are these less the sums over the rows it was not read in, or its o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rcgnn.screen.features import EVERYTHING, Features, Offer, Tables, features_at, labels
-from rcgnn.screen.gram import LEAST_SD, RIDGE, Dense, Gram, Less
+from rcgnn.screen.gram import LEAST_SD, RIDGE, Beside, Dense, Gram, Less, Shelf
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 CHUNK = 4_000_000
@@ -52,12 +52,14 @@ class Moments:
         pool: products that are summed over all rows with the basis features; others are summed target by target.
         hidden: paths of hidden drivers, the same for every target; they stand last.
         every: sums over all rows.
+        shelf: rows that were left out of the last targets' moments.
     """
 
     tables: Tables
     pool: tuple[tuple[int, int], ...]
     hidden: Sequence[FloatArray]
     every: Sums
+    shelf: Shelf = field(default_factory=Shelf)
 
     @classmethod
     def of(cls, tables: Tables, offers: Sequence[Offer] = ()) -> Moments:
@@ -90,7 +92,7 @@ class Moments:
             return Dense(RIDGE * np.eye(size))
         columns = self._columns(offer)
         if columns is None:
-            return _correlations(self._beside(rows, out, offer), len(rows))
+            return self._beside(keep, rows, offer)
         if len(out) >= len(rows):
             return _correlations(sums(self.tables, rows, offer), len(rows))
         if size <= DENSE:
@@ -108,27 +110,33 @@ class Moments:
         columns = np.concatenate([np.arange(plain), plain + (np.arange(lags)[:, None] * len(self.pool) + mine).ravel()])
         if offer.columns is not None:
             columns = columns[offer.columns]
-        drivers = self.hidden[0].shape[1] if self.hidden else 0
+        drivers = offer.hidden[0].shape[1] if offer.hidden else 0
         return np.concatenate([columns, plain + lags * len(self.pool) + np.arange(drivers)])
 
-    def _beside(self, rows: IntArray, out: IntArray, offer: Offer) -> Sums:
-        """Sums of basis features that all targets share, with those of products that are this target's alone."""
+    def _beside(self, keep: BoolArray, rows: IntArray, offer: Offer) -> Beside:
+        """Basis features that all targets share, with products (and hidden drivers) that are this target's alone."""
         basis = np.arange(self.tables.plain) if offer.columns is None else offer.columns[offer.columns < self.tables.plain]
-        alone = Offer(columns=basis)
-        shared = sums(self.tables, rows, alone) if len(out) >= len(rows) else self.every.at(basis).less(sums(self.tables, out, alone))
-        first, cross, second = _crossed(self.tables, rows, offer, len(basis))
-        block = np.block([[shared.second, cross], [cross.T, second]])
-        return Sums(np.concatenate([shared.first, first], axis=1), block)
+        shared = self._gram(keep, Offer(columns=basis), len(basis))
+        crossed, draws, count = _crossed(self.tables, rows, offer, len(basis)), len(self.tables.draws), len(rows)
+        mean, own_mean = crossed.first / count, crossed.own.first / count
+        inner = _inverse_sd(crossed.power / (draws * count) - np.square(mean).mean(axis=0))
+        outer = _inverse_sd(np.diag(crossed.own.second) / (draws * count) - np.square(own_mean).mean(axis=0))
+        between = crossed.both / (draws * count) - mean.T @ own_mean / draws
+        return Beside(shared, between * inner[:, None] * outer, _correlations(crossed.own, count).matrix)
 
     def _lazily(self, out: IntArray, offer: Offer, columns: IntArray, count: int) -> Less:
         draws = len(self.tables.draws)
-        left = np.concatenate([features_at(self.tables, draw, out, offer) for draw in range(draws)])
+
+        def read() -> FloatArray:
+            return np.concatenate([features_at(self.tables, draw, out, offer) for draw in range(draws)])
+
+        left = read()
         whole = len(columns) == len(self.every.second) and bool((np.diff(columns) == 1).all())
         total = self.every.second if whole else self.every.second[np.ix_(columns, columns)]
         mean = (self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)) / count
         power = (np.diag(total) - np.square(left).sum(axis=0)) / (draws * count)
         inverse = _inverse_sd(power - np.square(mean).mean(axis=0))
-        return Less(total, left, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
+        return Less(total, read, self.shelf, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
 
 
 def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
@@ -155,19 +163,33 @@ def sums(tables: Tables, rows: IntArray, offer: Offer) -> Sums:
     return Sums(first, second)
 
 
-def _crossed(tables: Tables, rows: IntArray, offer: Offer, basis: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Sums of what follows an offer's first `basis` features: alone [S, q], with these [basis, q], among themselves [q, q]."""
+@dataclass(frozen=True, eq=False)
+class _Crossed:
+    """Sums over rows where features of one target stand behind shared ones: `first` [S, P] and `power` [P], the sum of squares, of the
+    shared ones, `both` [P, q] of products of the two kinds, and `own` of the others.
+    """
+
+    first: FloatArray
+    power: FloatArray
+    both: FloatArray
+    own: Sums
+
+
+def _crossed(tables: Tables, rows: IntArray, offer: Offer, shared: int) -> _Crossed:
     size, draws = len(labels(tables, offer)[0]), len(tables.draws)
-    first, cross, second = np.zeros((draws, size - basis)), np.zeros((basis, size - basis)), np.zeros((size - basis,) * 2)
+    own = Sums(np.zeros((draws, size - shared)), np.zeros((size - shared,) * 2))
+    found = _Crossed(np.zeros((draws, shared)), np.zeros(shared), np.zeros((shared, size - shared)), own)
     step = max(CHUNK // size, 1)
     for draw in range(draws):
         for begin in range(0, len(rows), step):
             x = features_at(tables, draw, rows[begin : begin + step], offer)
-            own = np.ascontiguousarray(x[:, basis:])
-            first[draw] += own.sum(axis=0)
-            cross += x[:, :basis].T @ own
-            second += own.T @ own
-    return first, cross, second
+            plain, behind = x[:, :shared], np.ascontiguousarray(x[:, shared:])
+            found.first[draw] += plain.sum(axis=0)
+            np.add(found.power, np.einsum("ij,ij->j", plain, plain), out=found.power)
+            np.add(found.both, plain.T @ behind, out=found.both)
+            own.first[draw] += behind.sum(axis=0)
+            np.add(own.second, behind.T @ behind, out=own.second)
+    return found
 
 
 def _correlations(total: Sums, count: int) -> Dense:
