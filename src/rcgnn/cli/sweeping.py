@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rcgnn.cli.engines import EngineName, engine_of
 
 if TYPE_CHECKING:
-    from rcgnn.series import Series
     from rcgnn.sweep.conduct import Tell
-    from rcgnn.sweep.grid import Trial
     from rcgnn.sweep.page import Swept
 
 TRIALS, SEED = 20, 1337
@@ -109,7 +107,7 @@ def _swept(read: Any, asked: Asked, out: Path, tell: Tell) -> Swept:
     import sys
 
     from rcgnn.sweep.conduct import by_crew, conduct
-    from rcgnn.sweep.grid import make_grid
+    from rcgnn.sweep.grid import fitting, make_grid
     from rcgnn.sweep.space import drawn, make_space
 
     told: dict[str, Any] = {"command": shlex.join(["rcgnn", *sys.argv[1:]]), "tell": tell}
@@ -118,14 +116,14 @@ def _swept(read: Any, asked: Asked, out: Path, tell: Tell) -> Swept:
         from rcgnn.sweep.hunt import Hunt, search
 
         space = make_space(asked.settings, **asked.base)
-        series = _fitting(read(), space.corners())
+        series = fitting(read(), space.corners())
         engine_of(asked.engine, asked.address)
         return search(series, Hunt(space, count, seed, asked.jobs, asked.address, stop=asked.stop is not None), out, **told)
     if asked.search == Search.RANDOM:
         grid = drawn(make_space(asked.settings, **asked.base), count, seed)
     else:
         grid = make_grid(asked.settings, **asked.base, most=asked.most)
-    series = _fitting(read(), grid.trials)
+    series = fitting(read(), grid.trials)
     runner = by_crew(engine_of(asked.engine, asked.address))
     if asked.stop is not None:
         from rcgnn.sweep.tune import by_tune, comparable
@@ -133,18 +131,3 @@ def _swept(read: Any, asked: Asked, out: Path, tell: Tell) -> Swept:
         comparable(grid.swept)
         runner = by_tune(asked.address)
     return conduct(series, grid, out, jobs=asked.jobs, runner=runner, stopping=asked.stop is not None, **told)
-
-
-def _fitting(series: Series, trials: Sequence[Trial]) -> Series:
-    """The table, if the settings of all trials fit it.
-
-    Raises:
-        InputError: they do not.
-    """
-    from rcgnn.data.resample import check
-    from rcgnn.prior import Prior
-
-    for trial in trials:
-        Prior.given(trial.config, series.names)
-        check(series, trial.config.data.resample)
-    return series

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rcgnn.config import Config, check_name
+from rcgnn.data.resample import check
 from rcgnn.errors import ConfigError, InputError
+from rcgnn.prior import Prior
+from rcgnn.series import Series
 
 MOST = 500
 """Trials that are run without being asked for."""
@@ -186,3 +189,16 @@ def folder_name(names: Sequence[str], values: Sequence[str]) -> str:
     if clean == whole and len(clean) <= LONGEST_NAME:
         return clean
     return f"{clean[:LONGEST_NAME]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+def fitting(series: Series, trials: Sequence[Trial]) -> Series:
+    """The table, if the settings of all trials fit it.
+
+    Raises:
+        ConfigError: prior knowledge of a trial does not.
+        TableError: a trial resamples, and the table has no time.
+    """
+    for trial in trials:
+        Prior.given(trial.config, series.names)
+        check(series, trial.config.data.resample)
+    return series
