@@ -63,8 +63,8 @@ class Partial:
     def adding(self, feature: int) -> Partial:
         """Given one feature more, whose `power` must be above 0."""
         row = self.gram.rows(np.array([feature]))[0] - self.factor[:, feature] @ self.factor
-        row = row / np.sqrt(row[feature])
-        inside, factor = np.append(self.inside, feature), np.concatenate([self.factor, row[None]])
+        row /= np.sqrt(row[feature])
+        inside, factor = np.concatenate([self.inside, [feature]]), np.concatenate([self.factor, row[None]])
         return Partial(self.gram, self.y, inside, factor, self.power - row**2, self.cross - row[self.y] * row)
 
     def without(self, feature: int) -> Partial:
@@ -83,8 +83,9 @@ class Partial:
             only: these features; None: all.
         """
         power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(power > COLLINEAR, cross**2 / (power * self.unexplained), 0.0)
+        share = cross**2 / (np.maximum(power, COLLINEAR) * self.unexplained)
+        share[power <= COLLINEAR] = 0.0
+        return np.asarray(share)
 
     @cached_property
     def coefficients(self) -> FloatArray:
@@ -94,7 +95,7 @@ class Partial:
     @cached_property
     def informations(self) -> FloatArray:
         """[q] diagonal of the inverse moments of the features inside."""
-        return np.square(self._root_inverse).sum(axis=1)
+        return np.asarray(np.einsum("ij,ij->i", self._root_inverse, self._root_inverse))
 
     def information(self, features: IntArray) -> FloatArray:
         """[m, m] block of the inverse moments of the features inside, for m of them."""

@@ -109,17 +109,17 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
     most = min(most, int(rows) // ROWS_PER_FEATURE)
     cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
     open_ = allowed.copy()
-    open_[base.forced] = False
-    open_[given.y] = False
+    open_[base.forced], open_[given.y], open_[base.chosen] = False, False, False
+    threshold = ENTER * cost
     for _ in range(3 * most):
-        open_[chosen] = False
-        worth = gains(given, freedom(rows, len(base.forced) + len(chosen)))
-        surplus = np.where(open_, worth - ENTER * cost, -np.inf)
-        best = int(np.argmax(surplus))
+        surplus = gains(given, freedom(rows, len(base.forced) + len(chosen))) - threshold
+        surplus[~open_] = -np.inf
+        best = int(surplus.argmax())
         if surplus[best] <= 0 or len(chosen) >= most:
             break
         given = given.adding(best)
         chosen.append(best)
+        open_[best] = False
         given, chosen, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost)
         if best in dropped:
             break
@@ -135,7 +135,7 @@ def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArr
         rows: n, the rows that count.
         only: these features; None: all.
     """
-    return -rows * np.log1p(-np.clip(given.explained(only), 0.0, 1.0 - 1e-9))
+    return np.asarray(-rows * np.log1p(-np.minimum(given.explained(only), 1.0 - 1e-9)))
 
 
 def removal_gains(given: Partial, rows: float) -> FloatArray:
@@ -147,10 +147,9 @@ def _drop(given: Partial, chosen: list[int], rows: float, cost: FloatArray) -> t
     """Remove chosen features while the weakest is worth less than its penalty; what is not chosen entered before them."""
     dropped: list[int] = []
     while chosen:
-        index = np.array(chosen)
-        loss = removal_gains(given, rows)[-len(chosen) :]
-        weakest = int(np.argmin(loss - cost[index]))
-        if loss[weakest] >= cost[index[weakest]]:
+        spare = removal_gains(given, rows)[-len(chosen) :] - cost[chosen]
+        weakest = int(spare.argmin())
+        if spare[weakest] >= 0:
             break
         given = given.without(chosen[weakest])
         dropped.append(chosen.pop(weakest))

@@ -216,12 +216,17 @@ def _unit(readings: Readings) -> Readings:
 def _fit(readings: Readings, noise: FloatArray, em: Callable[..., Learnt]) -> Learnt:
     """EM on a part of the rows, without the suspects whose threshold is not believed."""
     part = replace(readings, segments=spread(readings.segments, MOST_ROWS, BLOCK))
-    learnt = em(part, noise)
-    while part.suspects is not None and (how := learnt.model.selection) is not None and (doubt := doubtful(how, part)).any():
-        left = part.suspects & ~doubt  # every round takes a sensor out
+    while True:
+        learnt = em(part, noise, doubt=partial(_any_doubt, part))
+        how = learnt.model.selection
+        if part.suspects is None or how is None or not _any_doubt(part, how):
+            return learnt
+        left = part.suspects & ~doubtful(how, part)  # every round takes a sensor out
         part = replace(part, suspects=left if left.any() else None)
-        learnt = em(part, noise)
-    return learnt
+
+
+def _any_doubt(readings: Readings, how: Selection) -> bool:
+    return bool(doubtful(how, readings).any())
 
 
 def spread(segments: Sequence[slice], most: int, block: int) -> list[slice]:

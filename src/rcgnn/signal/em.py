@@ -16,7 +16,7 @@ from rcgnn.health import Progress, silent
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import Hidden, begin, completed, renewed
-from rcgnn.signal.statespace import LinearModel, Posterior, Readings, smooth
+from rcgnn.signal.statespace import LinearModel, Posterior, Readings, Selection, smooth
 
 FIRST_TAU = 0.1
 LEAST_TAU = 1e-5
@@ -24,8 +24,9 @@ JITTER = 1e-3
 LEAST_PROCESS_NOISE = 5e-3
 LARGEST_RADIUS = 0.995
 WIDE_GATE, NARROW_GATE, NARROW_FROM = 6.0, 4.0, 4
-SELECTION_FROM = 1
-"""First a round in which the missing cells say nothing: whether missing depends on the signal is judged on it."""
+SELECTION_FROM, DOUBT_AFTER = 1, 4
+"""First a round in which the missing cells say nothing: whether missing depends on the signal is judged on it. A threshold that is not
+believed after a few rounds is not believed later: nothing is gained by the others."""
 
 Support = Callable[[FloatArray, FloatArray], BoolArray]
 """(moment [D, D], rows that count [N]) -> [N, N L] True where a coefficient may differ from zero."""
@@ -48,6 +49,7 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
     support: Support | None = None,
     progress: Progress = silent,
     enough: Callable[[], bool] = lambda: False,
+    doubt: Callable[[Selection], bool] = lambda _: False,
 ) -> Learnt:
     """Parameters of the state space by EM from linear interpolation.
 
@@ -67,6 +69,7 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
             (F1 .86 -> .26); a sparse one does not.
         progress: told of every iteration.
         enough: asked after every iteration but the last; True ends them, as where time is short.
+        doubt: asked once, after `DOUBT_AFTER` iterations, of what was learnt about how readings vanish; True ends everything.
 
     Returns:
         The fitted model; its spectral radius is at most .995, and `selection` is None where no cell is under suspicion. And the last dense
@@ -86,6 +89,8 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
         if iteration >= SELECTION_FROM:
             hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iteration + 1, "total": iterations + 2})
+        if iteration + 1 == DOUBT_AFTER and hidden is not None and doubt(hidden.selection):
+            return Learnt(replace(model, selection=hidden.selection), moment)
         if iteration + 1 < iterations and enough():
             break
     for extra in range(2):
