@@ -136,3 +136,11 @@ def test_products_of_one_target_stand_beside_moments_that_all_share(monkeypatch)
     found = Moments.of(table(), [Offer(PAIRS)]).features(keep, Offer(PAIRS)).gram
     assert isinstance(found, Beside)
     assert found.cross.shape == (table().plain, len(PAIRS) * K)
+
+
+def test_moments_that_are_forgotten_leave_nothing_to_their_successors(monkeypatch):
+    monkeypatch.setattr(moments_module, "DENSE", 10)
+    bank = Moments.of(table())
+    for share in np.linspace(0.6, 0.95, 12):  # each is gone before the next is made
+        keep = rows(share)
+        np.testing.assert_allclose(bank.features(keep).gram.rows(np.array([3]))[0], plainly(table(), keep, Offer())[3], atol=1e-10)

@@ -8,7 +8,7 @@ all targets.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,6 +69,8 @@ class Dense:
 class Shelf:
     """Arrays that are made when they are asked for; the last ones stay at hand, as many as `room` bytes hold.
 
+    What an array belongs to is its key, and is kept with it: a number of it could be given again to something else.
+
     Example:
         >>> shelf = Shelf(room=100)
         >>> [shelf.get(key, lambda: np.zeros(5)).nbytes for key in (1, 2, 3)], list(shelf.kept)
@@ -76,9 +78,9 @@ class Shelf:
     """
 
     room: float = 5e8
-    kept: OrderedDict[int, FloatArray] = field(default_factory=OrderedDict)
+    kept: OrderedDict[Hashable, FloatArray] = field(default_factory=OrderedDict)
 
-    def get(self, key: int, make: Callable[[], FloatArray]) -> FloatArray:
+    def get(self, key: Hashable, make: Callable[[], FloatArray]) -> FloatArray:
         """The array of a key."""
         found = self.kept.pop(key) if key in self.kept else make()
         self.kept[key] = found
@@ -113,7 +115,7 @@ class Less:
     @property
     def out(self) -> FloatArray:
         """[S r, P] X."""
-        return self.shelf.get(id(self), self.read)
+        return self.shelf.get(self, self.read)
 
     @property
     def diagonal(self) -> FloatArray:
