@@ -79,12 +79,16 @@ class Budget:
         self._cut.add(what)
         return False
 
+    def cut(self, name: str) -> bool:
+        """Was this left out?"""
+        return name in self._cut
+
     def copies(self, wanted: int, seconds: float) -> int:
         """How many of the wanted repetitions, of so many seconds each, fit into half of what is left."""
         if not self.limited or wanted * seconds <= 0.5 * self.left():
             return wanted
         self._cut.add("copies")
-        return max(int(0.5 * self.left() / seconds), 0)
+        return max(int(0.5 * self.left() / max(seconds, 1e-3)), 0)
 
     @contextmanager
     def stage(self, name: str, progress: Progress) -> Iterator[None]:

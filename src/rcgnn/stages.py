@@ -142,6 +142,8 @@ def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signa
     searched = few and (signal.smoothed or bool(prepared.counted.any()))
     if not config.screen.opinions or (searched and not budget.allows("opinions", LOOKS * once)):
         return chance, pieces, None
+    if budget.cut("curves"):  # curves there was no time for are not tried again
+        config = config.model_copy(update={"screen": config.screen.model_copy(update={"basis": "linear"})})
     return chance, pieces, _opinions(sample, prepared, signal, config, few)
 
 

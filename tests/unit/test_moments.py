@@ -144,3 +144,15 @@ def test_moments_that_are_forgotten_leave_nothing_to_their_successors(monkeypatc
     for share in np.linspace(0.6, 0.95, 12):  # each is gone before the next is made
         keep = rows(share)
         np.testing.assert_allclose(bank.features(keep).gram.rows(np.array([3]))[0], plainly(table(), keep, Offer())[3], atol=1e-10)
+
+
+@pytest.mark.parametrize("dense", [0, 1_000])
+def test_a_curve_that_is_constant_where_it_counts_is_no_feature_by_rounding(dense, monkeypatch):
+    """A switch that is on in .06 of 100,000 rows, and a target that was read only then: the third power is 43 there."""
+    monkeypatch.setattr(moments_module, "DENSE", dense)
+    on = np.random.default_rng(0).random(100_000) < 0.06
+    x = np.stack([on, np.random.default_rng(1).standard_normal(100_000)], axis=1)
+    tables = build(x[None], [slice(0, 100_000)], max_lag=0, basis="nonlinear")
+    gram = moments(tables, on).gram
+    assert gram.diagonal[[0, 2, 4]].tolist() == [RIDGE] * 3
+    assert gram.diagonal[1] == 1.0 + RIDGE

@@ -191,3 +191,10 @@ def test_of_a_long_table_the_network_sees_pieces_spread_over_it(monkeypatch):
     assert done.refined.failed is None
     own = ["select.refine=on", "train.epochs=1", "data.window=8", "data.stride=3"]
     assert fit_series(screened().prepared.cleaned.series, CONFIG.override(own)).refined.thinned is None
+
+
+def test_where_the_pieces_miss_the_few_long_runs_the_network_sees_all_rows(monkeypatch):
+    monkeypatch.setattr("rcgnn.refine.spread_rows", lambda held, *_, **__: np.arange(len(held)) % 2 == 0)
+    done = refined("train.epochs=1")
+    assert done.thinned is None
+    assert done.failed is None

@@ -96,3 +96,16 @@ def test_a_table_too_large_for_the_state_space_says_so(monkeypatch):
     forced = fit_series(gappy, config.override(["signal.smooth=on"]))
     assert forced.signal.smoothed
     assert "bridged" not in kinds(forced)
+
+
+def test_short_segments_give_as_many_rows_as_long_ones(monkeypatch):
+    rows = 40_000
+    x = np.arange(rows * 2, dtype=float).reshape(1, rows, 2)
+    monkeypatch.setattr(thin, "MOST_OPERATIONS", 10_000 * thin.operations(2, 2, ["linear"] * 2))
+    for length in (50, 200, 1_000):
+        segments = [slice(a, a + length) for a in range(0, rows, length)]
+        found = thin.thinned(Sample(x, np.ones((rows, 2), bool), segments, 2), ["linear"] * 2)
+        assert len(found.rows) == pytest.approx(10_000, rel=0.05)
+    short = [*(slice(a, a + 2) for a in range(0, 20_000, 2)), slice(20_000, rows)]
+    found = thin.thinned(Sample(x, np.ones((rows, 2), bool), short, 2), ["linear"] * 2)
+    assert found.rows.min() == 20_000  # rows without a whole past are of no use

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rcgnn.cli.console import console, safe
 from rcgnn.cli.progress import facts
 from rcgnn.health import HealthRecord
@@ -9,6 +11,9 @@ from rcgnn.live.feed import Feed
 from rcgnn.live.follow import Look
 from rcgnn.report.page import FILE
 from rcgnn.rundir import RunDir
+
+REPORT_WAIT = 10.0
+"""Seconds that the report of a run written just now is waited for."""
 
 
 def tell(feed: Feed, look: Look, stored: RunDir) -> None:
@@ -36,8 +41,11 @@ def print_look(look: Look) -> None:
 
 
 def print_end(stored: RunDir) -> None:
-    """The verdict of a complete run, and where the rest is."""
+    """The verdict of a complete run, and where the rest is; its report follows the answer after a moment."""
     summary, page = stored.summary(), stored.path / FILE
+    since = time.monotonic()
+    while not page.exists() and time.monotonic() - since < REPORT_WAIT and time.time() - stored.path.stat().st_mtime < REPORT_WAIT:
+        time.sleep(0.05)
     console().print(safe(f"complete: {summary.get('conclusion') or summary.get('verdict', 'unknown')}"))
     console().print(safe(f"report: {page}" if page.exists() else f"next: rcgnn report {stored.path}"))
 

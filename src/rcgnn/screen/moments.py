@@ -20,6 +20,10 @@ CHUNK = 4_000_000
 """Numbers that are laid out at a time."""
 DENSE = 1_000
 """Up to this many features every target has a matrix of its own; beyond, rows of it are made as they are asked for."""
+POOLED = 4_000
+"""Features of the largest matrix that products of all targets may be part of."""
+ROUNDING = 1e-11
+"""Share of a mean square that a variance taken from it may be by rounding alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +123,9 @@ class Moments:
         shared = self._gram(keep, Offer(columns=basis), len(basis))
         crossed, draws, count = _crossed(self.tables, rows, offer, len(basis)), len(self.tables.draws), len(rows)
         mean, own_mean = crossed.first / count, crossed.own.first / count
-        inner = _inverse_sd(crossed.power / (draws * count) - np.square(mean).mean(axis=0))
-        outer = _inverse_sd(np.diag(crossed.own.second) / (draws * count) - np.square(own_mean).mean(axis=0))
+        power, own_power = crossed.power / (draws * count), np.diag(crossed.own.second) / (draws * count)
+        inner = _inverse_sd(power - np.square(mean).mean(axis=0), power)
+        outer = _inverse_sd(own_power - np.square(own_mean).mean(axis=0), own_power)
         between = crossed.both / (draws * count) - mean.T @ own_mean / draws
         return Beside(shared, between * inner[:, None] * outer, _correlations(crossed.own, count).matrix)
 
@@ -134,8 +139,8 @@ class Moments:
         whole = len(columns) == len(self.every.second) and bool((np.diff(columns) == 1).all())
         total = self.every.second if whole else self.every.second[np.ix_(columns, columns)]
         mean = (self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)) / count
-        power = (np.diag(total) - np.square(left).sum(axis=0)) / (draws * count)
-        inverse = _inverse_sd(power - np.square(mean).mean(axis=0))
+        power = (np.diag(total) - np.einsum("ij,ij->j", left, left)) / (draws * count)
+        inverse = _inverse_sd(power - np.square(mean).mean(axis=0), power)
         return Less(total, read, self.shelf, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
 
 
@@ -146,6 +151,8 @@ def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Featu
 
 def _worth(pooled: int, offered: Sequence[int], tables: Tables) -> bool:
     """Do sums of all products cost less than those of each target's own?"""
+    if tables.plain + pooled * tables.max_lag > POOLED:
+        return False
     apart = sum(each * tables.max_lag * (tables.plain + each * tables.max_lag) for each in offered)
     return (tables.plain + pooled * tables.max_lag) ** 2 / 2 <= apart
 
@@ -196,11 +203,13 @@ def _correlations(total: Sums, count: int) -> Dense:
     draws = len(total.first)
     mean = total.first / count
     second = total.second / (draws * count) - mean.T @ mean / draws
-    inverse = _inverse_sd(np.diag(second))
+    inverse = _inverse_sd(np.diag(second), np.diag(total.second) / (draws * count))
     gram = second * inverse[:, None] * inverse
     gram[np.diag_indices_from(gram)] = np.where(inverse > 0, 1.0 + RIDGE, RIDGE)
     return Dense(gram)
 
 
-def _inverse_sd(variance: FloatArray) -> FloatArray:
-    return np.where(variance > LEAST_SD**2, 1.0 / np.sqrt(np.maximum(variance, LEAST_SD**2)), 0.0)
+def _inverse_sd(variance: FloatArray, power: FloatArray) -> FloatArray:
+    """1 / s; 0 where the variance is rounding of the mean square that it was taken from."""
+    least = np.maximum(LEAST_SD**2, ROUNDING * power)
+    return np.where(variance > least, 1.0 / np.sqrt(np.maximum(variance, least)), 0.0)

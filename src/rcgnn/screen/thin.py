@@ -45,7 +45,11 @@ def thinned(sample: Sample, bases: Sequence[str]) -> Sample:
     if rows <= most:
         return sample
     pieces = [slice(a, min(a + PIECE, s.stop)) for s in sample.segments for a in range(s.start, s.stop, PIECE)]
-    picked = [pieces[i] for i in np.unique(np.linspace(0, len(pieces) - 1, max(most // PIECE, 1)).round().astype(int))]
+    pieces = [piece for piece in pieces if piece.stop - piece.start > sample.max_lag]  # others hold no row with a whole past
+    count = int(most * len(pieces) / max(sum(piece.stop - piece.start for piece in pieces), 1))
+    picked = [pieces[i] for i in np.unique(np.linspace(0, len(pieces) - 1, min(max(count, 2), len(pieces))).round().astype(int))]
+    if not picked:
+        return sample
     stops = np.cumsum([piece.stop - piece.start for piece in picked]).tolist()
     at = np.concatenate([np.arange(piece.start, piece.stop) for piece in picked])
     segments = [slice(a, b) for a, b in zip([0, *stops], stops, strict=False)]

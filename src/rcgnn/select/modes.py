@@ -91,8 +91,11 @@ def only(sample: Sample, at: BoolArray) -> Sample:
     new = np.cumsum(at) - 1
     segments = [slice(int(new[s.start]), int(new[s.stop - 1]) + 1) for s in sample.segments if at[s.start]]
     x = sample.signal[:, at]
+    rows = np.flatnonzero(at) if sample.rows is None else sample.rows[at]
     spread = x.std(axis=(0, 1))
-    return replace(sample, signal=(x - x.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1.0), keep=sample.keep[at], segments=segments)
+    return replace(
+        sample, signal=(x - x.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1.0), keep=sample.keep[at], segments=segments, rows=rows
+    )
 
 
 def _read(sample: Sample, at: BoolArray) -> int:
