@@ -201,8 +201,9 @@ def _links(links: int, pairs: int) -> str:
 
 def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
     """[n, n] pairs that were hardly ever read together at any lag, or whose effect was hardly read at all."""
-    rows = len(scaled.mask)
-    joint = np.max([_read_together(scaled.mask, k) for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
+    mask = scaled.mask if screened.rows is None else scaled.mask[screened.rows]
+    rows = len(mask)
+    joint = np.max([_read_together(mask, k) for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
     read = np.array([f.rows for f in screened.features], float)
     least = max(config.data.min_observed, ROWS_PER_LAG * config.data.lags)
     poor = (joint < config.data.min_observed) | (read < least)[None, :]

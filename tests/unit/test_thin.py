@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rcgnn.answer import FEW_ROWS
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.screen import moments, thin
@@ -109,3 +110,20 @@ def test_short_segments_give_as_many_rows_as_long_ones(monkeypatch):
     short = [*(slice(a, a + 2) for a in range(0, 20_000, 2)), slice(20_000, rows)]
     found = thin.thinned(Sample(x, np.ones((rows, 2), bool), short, 2), ["linear"] * 2)
     assert found.rows.min() == 20_000  # rows without a whole past are of no use
+
+
+def test_a_cause_that_the_pieces_do_not_show_is_an_open_question(monkeypatch):
+    made = simulate("linear", seed=5, rows=ROWS, sensors=4)
+    read = np.ones((ROWS, 4), bool)
+    read[:, 0] = False
+    read[1_000:1_900, 0], read[4_200:5_000, 0], read[:20, 0] = True, True, True  # pieces of 500 begin at 0, 2,000, 3,500 and 5,500
+    series = type(made.series).of(np.where(read, made.series.values, np.nan), names=made.series.names)
+    settings = ["select.refine=off", "select.halves=0", "select.shifted_copies=0", "data.max_lag=2", "signal.smooth=off", "data.clean=off"]
+    config = Config().override(settings)
+    whole = fit_series(series, config)
+    monkeypatch.setattr(thin, "PIECE", 500)
+    monkeypatch.setattr(thin, "MOST_OPERATIONS", 2_000 * thin.operations(4, 2, ["auto"] * 4))
+    part = fit_series(series, config)
+    assert len(part.screened.rows) == 2_000
+    few = [{key[1:] for key, why in fit.decision.reasons.items() if why == FEW_ROWS} for fit in (whole, part)]
+    assert few == [set(), {(i, j) for i, j in np.ndindex(4, 4) if i != j and 0 in (i, j)}]

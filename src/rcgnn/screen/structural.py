@@ -26,7 +26,7 @@ from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, r
 from rcgnn.screen.search import grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.screen.width import MOST_SOURCES
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import BoolArray, FloatArray, IntArray
 
 DRIVER_DRAWS = 4
 
@@ -51,6 +51,7 @@ class Screened:
         drivers: hidden drivers; None where same-step links explain the table better, or nothing needs explaining.
         prior: what was known beforehand, or None.
         picks: the lag at which each required link entered.
+        rows: see `Sample`.
     """
 
     score: FloatArray
@@ -68,6 +69,7 @@ class Screened:
     drivers: Drivers | None = None
     prior: Prior | None = None
     picks: Picks = ()
+    rows: IntArray | None = None
 
     @property
     def basis(self) -> str:
@@ -111,7 +113,7 @@ def screen(
             won = [theirs if disputed[j] else mine for j, (mine, theirs) in enumerate(zip(won, second, strict=True))]
             found = _searched(won, bank, rows, config)
         found = replace(found, score=_two_opinions(found.score, other.score))
-    found = replace(found, value={name: total for name, total in value.items() if name in tested})
+    found = replace(found, value={name: total for name, total in value.items() if name in tested}, rows=sample.rows)
     if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
         return found
     own, lagged = [one.features for one in won], [one.lagged for one in won]
