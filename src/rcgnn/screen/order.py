@@ -119,7 +119,7 @@ def search(
         for target, chosen in change.items():
             parents[target] = chosen
             suspects |= _suspects(scores, parents, target)
-    parents = [_used(scores.local(j, parents[j]), scores.features[j], parents[j]) for j in range(sensors)]
+    parents = [_settled(scores, j, parents[j]) for j in range(sensors)]
     if joint is not None:
         _turn(parents, _reversals(scores, parents, joint))
     return Ordered(tuple(parents), tuple(scores.local(j, parents[j]) for j in range(sensors)), _reversals(scores, parents, joint))
@@ -130,6 +130,13 @@ def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:
     for i, j in sorted(map(tuple, np.argwhere(reversal < 0)), key=lambda pair: float(reversal[pair])):
         if not reaches(parents, i, j, without=(i, j)):
             parents[j], parents[i] = parents[j] - {int(i)}, parents[i] | {int(j)}
+
+
+def _settled(scores: Scores, j: int, parents: frozenset[int]) -> frozenset[int]:
+    """The parents that the model of j uses; with these alone it may use fewer still."""
+    while (used := _used(scores.local(j, parents), scores.features[j], parents)) != parents:
+        parents = used
+    return parents
 
 
 def _used(local: Local, features: Features, parents: frozenset[int]) -> frozenset[int]:
