@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -48,20 +49,27 @@ def seconds(step: str | float) -> float:
     return length
 
 
-def _length(value: Any) -> Any:
-    """A step as it was written, if it is one."""
-    if value is None:
-        return None
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(f"not a length of time: {value!r}")
-        seconds(value)
-    except ValueError as error:
-        raise PydanticCustomError("step", "expected a length of time such as 10min (ms, s, min, h, d), or a number above 0") from error
-    return value
+def _written(parse: Callable[[str | float], float], kind: LiteralString, expected: LiteralString) -> Callable[[Any], Any]:
+    """What keeps a value as it was written, if `parse` takes it."""
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise ValueError(f"not a {kind} of time: {value!r}")
+            parse(value)
+        except ValueError as error:
+            raise PydanticCustomError(kind, expected) from error
+        return value
+
+    return check
 
 
-Step = Annotated[str | float | None, BeforeValidator(_length)]
+Step = Annotated[
+    str | float | None,
+    BeforeValidator(_written(seconds, "step", "expected a length of time such as 10min (ms, s, min, h, d), or a number above 0")),
+]
 """Length of a bin of time, or nothing."""
 
 SPAN = re.compile(r"^\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*$")
@@ -88,18 +96,8 @@ def span_seconds(written: str | float) -> float:
     return length
 
 
-def _span(value: Any) -> Any:
-    """A span as it was written, if it is one."""
-    if value is None:
-        return None
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(f"not a span of time: {value!r}")
-        span_seconds(value)
-    except ValueError as error:
-        raise PydanticCustomError("span", "expected a span of time such as 90s, 10m or 1h30m, or a number of seconds above 0") from error
-    return value
-
-
-Span = Annotated[str | float | None, BeforeValidator(_span)]
+Span = Annotated[
+    str | float | None,
+    BeforeValidator(_written(span_seconds, "span", "expected a span of time such as 90s, 10m or 1h30m, or a number of seconds above 0")),
+]
 """How long a fit may take, or nothing."""
