@@ -68,16 +68,12 @@ class Moments:
     @classmethod
     def of(cls, tables: Tables, offers: Sequence[Offer] = ()) -> Moments:
         """Of one table, with the products that targets will be offered, where it pays to count them once for all."""
-        pool = sorted({pair for offer in offers for pair in offer.pairs})
-        if not _worth(len(pool), [len(offer.pairs) for offer in offers], tables):
-            pool = []
-        hidden = offers[0].hidden if offers else ()
-        rows = np.arange(len(tables.at))
-        return cls(tables, tuple(pool), hidden, sums(tables, rows, Offer(pool, hidden=hidden)))
+        pool, hidden = _pooled(tables, offers), offers[0].hidden if offers else ()
+        return cls(tables, pool, hidden, sums(tables, np.arange(len(tables.at)), Offer(pool, hidden=hidden)))
 
     def offering(self, offers: Sequence[Offer]) -> Moments:
-        """The same with the products of some offers; itself where there are none."""
-        return Moments.of(self.tables, offers) if any(offer.pairs for offer in offers) else self
+        """The same with the products of some offers; itself where none are counted once for all."""
+        return Moments.of(self.tables, offers) if _pooled(self.tables, offers) else self
 
     def features(self, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
         """Correlations of an offer's features over the rows in `keep` [rows], averaged over draws.
@@ -122,10 +118,8 @@ class Moments:
         basis = np.arange(self.tables.plain) if offer.columns is None else offer.columns[offer.columns < self.tables.plain]
         shared = self._gram(keep, Offer(columns=basis), len(basis))
         crossed, draws, count = _crossed(self.tables, rows, offer, len(basis)), len(self.tables.draws), len(rows)
-        mean, own_mean = crossed.first / count, crossed.own.first / count
-        power, own_power = crossed.power / (draws * count), np.diag(crossed.own.second) / (draws * count)
-        inner = _inverse_sd(power - np.square(mean).mean(axis=0), power)
-        outer = _inverse_sd(own_power - np.square(own_mean).mean(axis=0), own_power)
+        mean, inner = _scale(crossed.first, crossed.power, count)
+        own_mean, outer = _scale(crossed.own.first, np.diag(crossed.own.second), count)
         between = crossed.both / (draws * count) - mean.T @ own_mean / draws
         return Beside(shared, between * inner[:, None] * outer, _correlations(crossed.own, count).matrix)
 
@@ -138,15 +132,20 @@ class Moments:
         left = read()
         whole = len(columns) == len(self.every.second) and bool((np.diff(columns) == 1).all())
         total = self.every.second if whole else self.every.second[np.ix_(columns, columns)]
-        mean = (self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)) / count
-        power = (np.diag(total) - np.einsum("ij,ij->j", left, left)) / (draws * count)
-        inverse = _inverse_sd(power - np.square(mean).mean(axis=0), power)
+        first = self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)
+        mean, inverse = _scale(first, np.diag(total) - np.einsum("ij,ij->j", left, left), count)
         return Less(total, read, self.shelf, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
 
 
 def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
     """`Moments.features` for one target alone."""
     return Moments.of(tables, [offer]).features(keep, offer)
+
+
+def _pooled(tables: Tables, offers: Sequence[Offer]) -> tuple[tuple[int, int], ...]:
+    """The products that are counted once for all targets: all of them or none."""
+    pool = sorted({pair for offer in offers for pair in offer.pairs})
+    return tuple(pool) if _worth(len(pool), [len(offer.pairs) for offer in offers], tables) else ()
 
 
 def _worth(pooled: int, offered: Sequence[int], tables: Tables) -> bool:
@@ -201,15 +200,20 @@ def _crossed(tables: Tables, rows: IntArray, offer: Offer, shared: int) -> _Cros
 
 def _correlations(total: Sums, count: int) -> Dense:
     draws = len(total.first)
-    mean = total.first / count
-    second = total.second / (draws * count) - mean.T @ mean / draws
-    inverse = _inverse_sd(np.diag(second), np.diag(total.second) / (draws * count))
-    gram = second * inverse[:, None] * inverse
+    mean, inverse = _scale(total.first, np.diag(total.second), count)
+    gram = (total.second / (draws * count) - mean.T @ mean / draws) * inverse[:, None] * inverse
     gram[np.diag_indices_from(gram)] = np.where(inverse > 0, 1.0 + RIDGE, RIDGE)
     return Dense(gram)
 
 
-def _inverse_sd(variance: FloatArray, power: FloatArray) -> FloatArray:
-    """1 / s; 0 where the variance is rounding of the mean square that it was taken from."""
-    least = np.maximum(LEAST_SD**2, ROUNDING * power)
-    return np.where(variance > least, 1.0 / np.sqrt(np.maximum(variance, least)), 0.0)
+def _scale(first: FloatArray, squares: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+    """Means [S, P] of every draw, and [P] 1 / s; 0 where the variance is rounding of the mean square that it is taken from.
+
+    Args:
+        first: [S, P] sums of each feature.
+        squares: [P] sums of its squares, over all draws.
+        count: rows of every draw.
+    """
+    mean, power = first / count, squares / (len(first) * count)
+    variance, least = power - np.square(mean).mean(axis=0), np.maximum(LEAST_SD**2, ROUNDING * power)
+    return mean, np.where(variance > least, 1.0 / np.sqrt(np.maximum(variance, least)), 0.0)
