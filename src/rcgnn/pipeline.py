@@ -19,6 +19,7 @@ from rcgnn.data.findings import finding
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.resample import regular
 from rcgnn.data.splice import splice
+from rcgnn.data.windows import long_enough
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
@@ -195,19 +196,9 @@ def _untrained(prepared: Prepared, screened: Screened, config: Config, budget: B
         return "switched off"
     if config.select.refine == "auto" and screened.basis == "linear":
         return "straight lines explain every sensor; select.refine=on trains it all the same"
-    if not _long_enough(prepared, config):
+    if not long_enough(prepared.scaled, prepared.held, np.ones_like(prepared.held), config.data.lags):
         return "too few rows"
     return None if budget.allows("train", LEAST_TRAINING if budget.limited else 0.0) else "the budget was used up"
-
-
-def _long_enough(prepared: Prepared, config: Config) -> bool:
-    """Both sides of the cut hold a run of rows with a target: longer than the longest lag."""
-    longest = {True: 0, False: 0}
-    for part in prepared.scaled.segments():
-        side = prepared.held[part]
-        for run in np.split(side, np.flatnonzero(np.diff(side)) + 1):
-            longest[bool(run[0])] = max(longest[bool(run[0])], len(run))
-    return min(longest.values()) > config.data.lags + 1
 
 
 def _refine(prepared: Prepared, screened: Screened, config: Config, course: Course) -> Repeated[Refined]:

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from rcgnn.config import Config
-from rcgnn.data.windows import FLOAT32_SAFE, Windows
+from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
 from rcgnn.numerics import generator, repeatable
 from rcgnn.prepared import Prepared
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series
+from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.train.record import OPEN
 from rcgnn.train.shared import Build
 from rcgnn.train.trainer import NOT_LEARNING, train
@@ -90,7 +90,7 @@ def refine(
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
     used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
-    if not all(_holds_run(scaled, side & used, max_lag + 1) for side in (held, ~held)):
+    if not long_enough(scaled, held, used, max_lag):
         used = np.ones_like(used)  # the pieces miss the few runs that are long enough
     length = max(config.data.window, max_lag + 2)
     stride = config.data.stride
@@ -126,15 +126,6 @@ def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
         for side in (held, ~held):
             used[side] = np.arange(int(side.sum())) % (PIECE * len(held) / most) < PIECE
     return used
-
-
-def _holds_run(series: Series, rows: BoolArray, longer: int) -> bool:
-    """Is there a run of neighbouring rows [T] longer than this within a segment?"""
-    for part in series.segments():
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], rows[part], [False]]).astype(np.int8)))
-        if (edges[1::2] - edges[::2] > longer).any():
-            return True
-    return False
 
 
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:

@@ -130,6 +130,11 @@ class Windows:
         return len(self.start)
 
 
+def long_enough(series: Series, held: BoolArray, used: BoolArray, max_lag: int) -> bool:
+    """Do held-out rows [T] and the others, of those that are used [T], both hold a run with a target: longer than the longest lag?"""
+    return all(any(b - a > max_lag + 1 for a, b in _runs(series, side & used)) for side in (held, ~held))
+
+
 def _runs(series: Series, rows: BoolArray) -> list[tuple[int, int]]:
     """Stretches [a, b) of chosen rows within one segment."""
     if rows.shape != (len(series.values),):
