@@ -33,6 +33,19 @@ if os.environ["RANK"] == "1":
 main()
 """
 
+CLOSED = """
+import os
+from torch import distributed
+from rcgnn.cli.together import help_out, helps, together
+
+if helps():
+    help_out()
+else:
+    with together():
+        assert distributed.is_initialized()
+print(os.environ["RANK"], distributed.is_initialized(), sep=":")
+"""
+
 
 def python(*args: object) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -104,3 +117,12 @@ def test_what_cannot_be_used_is_said_once(tmp_path):
     done = python(*TORCHRUN, "-m", "rcgnn", *fit(tmp_path / "absent.csv", tmp_path / "run"))
     assert done.returncode != 0
     assert done.stderr.count("absent.csv") - done.stderr.count("absent.csv',") == 1, done.stderr
+
+
+def test_every_process_closes_its_connections_before_it_ends(tmp_path):
+    """Threads of gloo that outlive the interpreter abort the process, one time in two."""
+    script = tmp_path / "close.py"
+    script.write_text(CLOSED, encoding="utf-8")
+    done = python(*TORCHRUN, script)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == ["0:False", "1:False"]

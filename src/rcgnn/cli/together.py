@@ -25,7 +25,11 @@ def help_out() -> None:
     from rcgnn.train.team import Team
 
     try:
-        Helper(Team.join()).serve()
+        team = Team.join()
+        try:
+            Helper(team).serve()
+        finally:
+            team.leave()
     except (RcgnnError, RuntimeError, KeyboardInterrupt) as error:
         raise SystemExit(1) from error
 

@@ -62,6 +62,10 @@ class Team:
             ) from error
         return cls(dist.get_rank(), dist.get_world_size(), control)
 
+    def leave(self) -> None:
+        """Close the connections: threads of gloo that still run when the interpreter ends would abort the process."""
+        dist.destroy_process_group()
+
     def tell(self, message: object) -> None:
         """Process 0: one message for all others."""
         with self._heard():
@@ -147,6 +151,7 @@ def leading(team: Team) -> Iterator[None]:
         yield
         team.tell(STOP)
     finally:
+        team.leave()
         signal.signal(signal.SIGTERM, before)
         _team.reset(set_back)
 
