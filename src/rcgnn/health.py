@@ -12,6 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
+OPEN = 1e-2
+"""Size (sd of the target per sd of the source) from which a pair of the network counts as a link; below it is the optimiser's breathing."""
+NOT_LEARNING = "NOT_LEARNING"
+"""Why a training stopped whose links were closed, since they cost held-out loss."""
 
 Severity = Literal["info", "warn", "act", "stop"]
 

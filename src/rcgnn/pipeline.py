@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.answer import Checks, Decision, assemble, undecidable
+from rcgnn.aside import Aside, Task, Told, aside, pays
 from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.data.cleaning import clean
@@ -28,9 +28,10 @@ from rcgnn.mechanism.effects import curved, described
 from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
-from rcgnn.numerics import one_thread, rng
+from rcgnn.numerics import rng
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior
+from rcgnn.refined import Refined
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen import thin, width
 from rcgnn.screen.features import Sample
@@ -40,10 +41,7 @@ from rcgnn.select.modes import by_mode, candidates
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal
 from rcgnn.signal.vanishing import told
-from rcgnn.stages import LEAST_SENSORS, SMALL, Course, OnRecord, bases_of, checks, reached_by, screened_by, signal_of
-
-if TYPE_CHECKING:
-    from rcgnn.refine import Refined
+from rcgnn.stages import LEAST_SENSORS, Course, OnRecord, bases_of, checks, reached_by, screened_by, signal_of, threads
 
 LEAST_TRAINING = 10.0
 """Seconds below which a network is not begun under a budget: loading and first epochs take as long."""
@@ -107,15 +105,21 @@ def fit_series(
     prior = Prior.given(config, series.names)
     series, steps = regular(series, config.data.resample)
     budget = Budget.of(config.budget) if budget is None else budget
-    with _threads(series.shape[1]):
+    with threads(series.shape[1]):
         own = config.recipe == "auto"
         course = Course(progress, on_record, budget)
         fit = _auto(series, config, prior, course) if own else _origin(series, config, course)
     return replace(fit, findings=[*steps, *budget.findings(), *fit.findings])
 
 
-def _threads(sensors: int) -> AbstractContextManager[None]:
-    return one_thread() if sensors <= SMALL else nullcontext()
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A fit before its signal: the table as given and as prepared, and what is known so far."""
+
+    series: Series
+    prepared: Prepared
+    findings: list[Finding]
+    facts: dict[str, Any]
 
 
 def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -> Fit:
@@ -140,29 +144,36 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
+    return _decided(_Begun(series, prepared, findings, facts), config, prior, course)
+
+
+def _decided(begun: _Begun, config: Config, prior: Prior | None, course: Course) -> Fit:
+    series, prepared = begun.series, begun.prepared
     with course.stage("smooth"):
         signal, keep = signal_of(prepared, config, course)
     material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
-    findings = told(findings, report, prepared.scaled.names, signal.selection, material.unit, material.offset)
+    findings = told(begun.findings, prepared.report, prepared.scaled.names, signal.selection, material.unit, material.offset)
     bases = bases_of(prepared, config)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     sample = thin.thinned(sample, bases)
     findings += [*_bridged(signal), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
-    with course.stage("screen"):
-        screened = screened_by(sample, bases, config, course)
-    with course.stage("decide"):
-        looks = checks(sample, prepared, screened, signal, course, config)
-        decision = Decision.of(screened, prepared.scaled, Checks(*looks), config)
-        decision = _by_mode(decision, sample, material, screened, config)
-        graph = assemble(series.names, prepared.active, report, decision, prior)
-    with course.stage("measure"):
-        mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
-        modes = _compared(decision.verdict == LINK, material, config)
-        graph = contrasted(described(graph, mechanism), mechanism, modes)
-    trained, idle = None, _untrained(prepared, screened, config, course.budget)
-    if idle is None:
-        with course.stage("train"):
-            trained = _refine(prepared, screened, config, course)
+    with aside(wanted=_beside(prepared, config, course.budget)) as other:
+        with course.stage("screen"):
+            screened = screened_by(sample, bases, config, course)
+        idle = _untrained(prepared, screened, config)
+        if other is not None and idle is None:
+            other.begin(Task(prepared, screened, config))
+        with course.stage("decide"):
+            looks = checks(sample, prepared, screened, signal, course, config)
+            decision = Decision.of(screened, prepared.scaled, Checks(*looks), config)
+            decision = _by_mode(decision, sample, material, screened, config)
+            graph = assemble(series.names, prepared.active, prepared.report, decision, prior)
+        with course.stage("measure"):
+            mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
+            modes = _compared(decision.verdict == LINK, material, config)
+            graph = contrasted(described(graph, mechanism), mechanism, modes)
+        idle = idle or _too_late(course.budget)
+        trained = None if idle else _train(Task(prepared, screened, config), course, other)
     refined, records, again = (trained.last, trained.records, trained.findings) if trained else (None, [], [])
     findings += [
         *again,
@@ -172,8 +183,9 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
         *about(graph, mechanism, modes),
         *diagnose(records, config),
     ]
-    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle, decision)
-    state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
+    facts = begun.facts | {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed}
+    facts |= _trained(refined, idle, decision)
+    state, scaler, report = refined.state if refined else {}, prepared.scaler.to_dict(), prepared.report
     return Fit(graph, findings, records, facts, state, scaler, series, report, prepared, signal, screened, refined, mechanism, decision)
 
 
@@ -190,31 +202,32 @@ def _by_mode(decision: Decision, sample: Sample, material: Material, screened: S
     return decision if modes is None else decision.revised(seen, modes.links[modes.differs])
 
 
-def _untrained(prepared: Prepared, screened: Screened, config: Config, budget: Budget) -> str | None:
-    """Why the network is not trained; None where it is. Where straight lines do for every sensor it has nothing to add."""
+def _untrained(prepared: Prepared, screened: Screened, config: Config) -> str | None:
+    """Why there is nothing to train; None where there is. Where straight lines do for every sensor the network has nothing to add."""
     if config.select.refine == "off":
         return "switched off"
     if config.select.refine == "auto" and screened.basis == "linear":
         return "straight lines explain every sensor; select.refine=on trains it all the same"
     if not long_enough(prepared.scaled, prepared.held, np.ones_like(prepared.held), config.data.lags):
         return "too few rows"
+    return None
+
+
+def _too_late(budget: Budget) -> str | None:
     return None if budget.allows("train", LEAST_TRAINING if budget.limited else 0.0) else "the budget was used up"
 
 
-def _refine(prepared: Prepared, screened: Screened, config: Config, course: Course) -> Repeated[Refined]:
-    from rcgnn.refine import refine
+def _beside(prepared: Prepared, config: Config, budget: Budget) -> bool:
+    """Is the network, if there is one, trained while links are decided? Under a budget it gets what is left, so it comes last."""
+    return config.select.refine != "off" and not budget.limited and pays(*prepared.scaled.shape)
 
-    def over() -> bool:
-        return not course.budget.allows("epochs")
 
-    def once(settings: Config, keep: OnRecord) -> Refined:
-        return refine(prepared, screened, settings, progress=course.progress, on_record=keep, over=over)
-
-    def links(refined: Refined) -> int | None:
-        return refined.links if course.budget.left() > 0 else None  # no time to train again
-
-    with _threads(prepared.scaled.shape[1]):  # again: torch has only now been loaded
-        return until_links(once, links, config, progress=course.progress, on_record=course.on_record)
+def _train(task: Task, course: Course, other: Aside | None) -> Repeated[Refined]:
+    budget, told = course.budget, Told(course.progress, course.on_record)
+    with course.stage("train"):
+        if other is not None:
+            return other.answer(told)
+        return task.done(told, over=lambda: not budget.allows("epochs"), again=lambda: budget.left() > 0)
 
 
 def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> dict[str, Any]:
@@ -279,7 +292,7 @@ def _origin(series: Series, config: Config, course: Course) -> Fit:
     def links(result: OriginResult) -> int | None:
         return len(result.graph.links()) if series.shape[1] >= LEAST_SENSORS else None
 
-    with course.stage("train"), _threads(series.shape[1]):
+    with course.stage("train"), threads(series.shape[1]):
         trained = until_links(once, links, config, progress=course.progress, on_record=course.on_record)
     done = trained.last
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in done.state.items()}

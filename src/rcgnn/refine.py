@@ -3,70 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
 from rcgnn.numerics import generator, repeatable
 from rcgnn.prepared import Prepared
+from rcgnn.refined import Refined
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
-from rcgnn.series import BoolArray, FloatArray, IntArray
-from rcgnn.train.record import OPEN
+from rcgnn.series import BoolArray, IntArray
 from rcgnn.train.shared import Build
-from rcgnn.train.trainer import NOT_LEARNING, train
+from rcgnn.train.trainer import train
 from rcgnn.train.training import pick_device
 
 MOST_ROWS, MOST_CELLS, PIECE = 50_000, 1_000_000, 1000
 """Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; `data.stride` has them all."""
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
-
-
-@dataclass(frozen=True, eq=False)
-class Refined:
-    """What the network says.
-
-    Attributes:
-        records: one health record an epoch.
-        gain: [N, N] held-out gain of every candidate pair.
-        stderr: [N, N] its standard error.
-        candidates: [K+1, N, N] links the network had.
-        weights: [R, K+1, N, N] their weights.
-        state: network weights by name.
-        failed: why the network was given up, or None.
-        stopped: why training ended.
-        thinned: (rows it was trained and judged on, rows of the table) where these differ.
-    """
-
-    records: list[HealthRecord]
-    gain: FloatArray
-    stderr: FloatArray
-    candidates: BoolArray
-    weights: FloatArray
-    state: dict[str, NDArray]
-    failed: str | None
-    stopped: str
-    thinned: tuple[int, int] | None = None
-
-    @property
-    def links(self) -> int | None:
-        """Open pairs of the network, 0 where it was given up by COLLAPSE.
-
-        None where there is nothing to count: no candidate, another failure, or links closed since they cost held-out loss.
-        """
-        if self.failed is not None:
-            return 0 if self.failed.endswith(": COLLAPSE") else None
-        if not self.candidates.any() or self.stopped == NOT_LEARNING:
-            return None
-        norms = np.sqrt(np.square(self.weights).sum(axis=1)).max(axis=0)
-        return int((norms > OPEN).sum())
 
 
 def refine(

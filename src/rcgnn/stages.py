@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from rcgnn.config import Config
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.health import HealthRecord, Progress
-from rcgnn.numerics import rng
+from rcgnn.numerics import one_thread, rng
 from rcgnn.prepared import Prepared
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen import width
@@ -58,6 +58,11 @@ class Course:
     def counted(self, stage: str) -> Callable[[int, int], None]:
         """`tell(done, total)` for a stage that works through many equal parts, such as the screen through its targets."""
         return lambda done, total: self.progress(stage, {"done": done, "total": total})
+
+
+def threads(sensors: int) -> AbstractContextManager[None]:
+    """Linear algebra on as many threads as so many sensors are worth: one, or those of the machine."""
+    return one_thread() if sensors <= SMALL else nullcontext()
 
 
 def signal_of(prepared: Prepared, config: Config, course: Course) -> tuple[Signal, BoolArray]:

@@ -11,11 +11,11 @@ import torch
 
 from rcgnn.config import Config
 from rcgnn.errors import RcgnnError
-from rcgnn.health import silent
+from rcgnn.health import OPEN, silent
 from rcgnn.pipeline import Fit, fit_series
-from rcgnn.refine import MOST_RUNNERS_UP, Refined, choose, lag0_order, refine, spread_rows
+from rcgnn.refine import MOST_RUNNERS_UP, choose, lag0_order, refine, spread_rows
+from rcgnn.refined import Refined
 from rcgnn.series import Series
-from rcgnn.train.record import OPEN
 from rcgnn.train.training import pick_device
 
 CONFIG = Config().override(

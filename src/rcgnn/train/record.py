@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rcgnn.health import GradHealth, GraphHealth, LossHealth
+from rcgnn.health import OPEN, GradHealth, GraphHealth, LossHealth
 from rcgnn.model.structure import Structure
 from rcgnn.numerics import group_norm, spectral_radius
 from rcgnn.train.held_out import HeldOut
 from rcgnn.train.step import EpochLog
 from rcgnn.train.stopping import Stopping
 
-OPEN = 1e-2
-"""Size (sd of the target per sd of the source) from which a pair counts as a link; below it is the optimiser's breathing."""
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LARGEST_COMPANION = 300
 """Largest K N for which the spectral radius is computed."""

@@ -21,7 +21,7 @@ from rcgnn.config import Config
 from rcgnn.data.windows import Windows
 from rcgnn.diagnosis import diagnose
 from rcgnn.diagnosis.graph import bypass
-from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.health import NOT_LEARNING, Finding, HealthRecord, Progress, silent
 from rcgnn.model.network import CausalNet
 from rcgnn.model.start import linear_start
 from rcgnn.numerics import generator
@@ -43,8 +43,6 @@ CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
 CERTIFY_WINDOWS = 16
 """Windows it is measured on: with fewer the bound per cell grows as the norm of the Jacobian shrinks, so their product stays."""
-NOT_LEARNING = "NOT_LEARNING"
-"""Why a run stopped whose links were closed, since they cost held-out loss."""
 EQUAL_LOSS = 1e-5
 """Losses that differ by less are equal."""
 START_WINDOWS = 512

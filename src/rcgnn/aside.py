@@ -1,0 +1,195 @@
+"""The network trained in a process of its own while this one decides: it changes no verdict, so neither waits for the other.
+
+The other process is this very Python with this very code, on one thread; it is told over a pipe, and its answer is the one that
+training here would give. Where it cannot be started, or dies, the network is trained here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple
+
+from rcgnn.config import Config
+from rcgnn.crew import THREADS
+from rcgnn.errors import RcgnnError
+from rcgnn.health import HealthRecord, Progress
+from rcgnn.prepared import Prepared
+from rcgnn.refined import Refined
+from rcgnn.rerun import Repeated, until_links
+from rcgnn.screen.structural import Screened
+from rcgnn.stages import SMALL, OnRecord, threads
+
+LEAST_CELLS, MOST_CELLS = 40_000, 4_000_000
+"""Rows times sensors of the tables that are worth a process, which takes 2 s to start and is sent the table."""
+LOST = ("lost", None)
+
+
+class Told(NamedTuple):
+    """Who is told of every step of the training, and who is given every health record."""
+
+    progress: Progress
+    on_record: OnRecord | None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What the network is trained on.
+
+    Attributes:
+        prepared: the table, cleaned and scaled.
+        screened: the screen's answer.
+        config: all settings.
+    """
+
+    prepared: Prepared
+    screened: Screened
+    config: Config
+
+    def done(self, told: Told, over: Callable[[], bool] = lambda: False, again: Callable[[], bool] = lambda: True) -> Repeated[Refined]:
+        """The network, trained in this process, and once more where it lost every link.
+
+        Args:
+            told: who is told meanwhile.
+            over: see `train`.
+            again: is there time for another training?
+        """
+        from rcgnn.refine import refine
+
+        def once(settings: Config, keep: OnRecord) -> Refined:
+            return refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over)
+
+        with threads(self.prepared.scaled.shape[1]):  # torch has perhaps only now been loaded
+            return until_links(
+                once, lambda refined: refined.links if again() else None, self.config, progress=told.progress, on_record=told.on_record
+            )
+
+
+class Aside:
+    """Another process that trains, from `begin` until it is asked for its `answer`."""
+
+    def __init__(self) -> None:
+        here, there = socket.socketpair()
+        with here, there:
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, this code
+                [sys.executable, "-c", f"from rcgnn.aside import serve; serve({there.fileno()})"],
+                pass_fds=[there.fileno()],
+                env=os.environ | dict.fromkeys(THREADS, "1"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            self._pipe = Connection(here.detach())
+        self._news = SimpleQueue[tuple[str, Any]]()
+        self._task: Task | None = None
+
+    def begin(self, task: Task) -> None:
+        """Train from now on."""
+        self._task = task
+        Thread(target=self._talk, args=(task,), daemon=True).start()
+
+    def answer(self, told: Told) -> Repeated[Refined]:
+        """Wait for the network; what was told meanwhile, and is told from now on, is passed on.
+
+        Raises:
+            RcgnnError: what the training raised.
+        """
+        if self._task is None:
+            raise ValueError("nothing was begun")
+        records = 0
+        while True:
+            kind, what = self._news.get()
+            if kind == "progress":
+                told.progress(*what)
+            elif kind == "record":
+                records += 1
+                if told.on_record is not None:
+                    told.on_record(what)
+            elif kind == "done":
+                return what
+            elif kind == "failed":
+                raise what
+            else:
+                return self._task.done(told._replace(on_record=_after(records, told.on_record)))
+
+    def end(self) -> None:
+        """Whatever it does, it is not needed any longer."""
+        self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+
+    def _talk(self, task: Task) -> None:
+        try:
+            self._pipe.send(task)
+            while True:
+                self._news.put(self._pipe.recv())
+        except (EOFError, OSError):
+            self._news.put(LOST)
+
+
+@contextmanager
+def aside(*, wanted: bool) -> Iterator[Aside | None]:
+    """Another process, which loads torch at once; None where none is wanted or there can be none."""
+    other = None
+    if wanted:
+        with suppress(OSError):
+            other = Aside()
+    try:
+        yield other
+    finally:
+        if other is not None:
+            other.end()
+
+
+def pays(rows: int, sensors: int) -> bool:
+    """Is there a second processor for a table of so many rows and sensors?
+
+    A process whose linear algebra was set to one thread from outside, as workers of a crew and of torchrun are, has no second one.
+    """
+    alone = os.environ.get("OMP_NUM_THREADS") == "1" or "WORLD_SIZE" in os.environ
+    fitting = sensors <= SMALL and LEAST_CELLS <= rows * sensors <= MOST_CELLS
+    return os.name == "posix" and fitting and not alone and processors() > 1
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def serve(handle: int) -> None:
+    """The other process: one task in, news and the answer out. It ends when the pipe does."""
+    import rcgnn.refine  # noqa: F401 - while the task is not there yet
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = Connection(handle)
+    with suppress(EOFError, OSError):
+        task: Task = pipe.recv()
+        try:
+            told = Told(lambda stage, info: pipe.send(("progress", (stage, dict(info)))), lambda record: pipe.send(("record", record)))
+            done = task.done(told)
+        except RcgnnError as error:
+            pipe.send(("failed", error))
+        else:
+            pipe.send(("done", done))
+
+
+def _after(told: int, on_record: OnRecord | None) -> OnRecord | None:
+    """`on_record` without the first so many records, which were told before."""
+    if on_record is None:
+        return None
+    records = iter(range(told))
+
+    def rest(record: HealthRecord) -> None:
+        if next(records, None) is None:
+            on_record(record)
+
+    return rest

@@ -1,0 +1,154 @@
+"""A network trained in a process of its own is the one that is trained here, and whatever happens to that process, there is one."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from rcgnn import aside as module
+from rcgnn import pipeline
+from rcgnn.aside import Aside, Task, Told, aside, pays
+from rcgnn.config import Config
+from rcgnn.errors import InputError
+from rcgnn.pipeline import Fit, fit_series
+from rcgnn.synth import simulate
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are handed a pipe on POSIX systems alone")
+
+SETTINGS = ["data.max_lag=1", "select.refine=on", "select.halves=0", "select.shifted_copies=0", "train.epochs=3", "train.eval_every=1"]
+CONFIG = Config().override(SETTINGS)
+SERIES = simulate("linear", seed=3, rows=300, sensors=3).series
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.records, self.epochs = [], []
+
+    @property
+    def told(self) -> Told:
+        return Told(lambda _, info: self.epochs.append(info.get("epoch")), self.records.append)
+
+    def lines(self) -> list[object]:
+        return [record.model_copy(update={"wall_s": 0.0, "resource": {}}) for record in self.records]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fit:
+    return fit_series(SERIES, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def task(fitted) -> Task:
+    return Task(fitted.prepared, fitted.screened, CONFIG)
+
+
+def test_the_other_process_gives_the_same_network_and_tells_the_same(task):
+    here, there = Heard(), Heard()
+    own = task.done(here.told)
+    with aside(wanted=True) as other:
+        other.begin(task)
+        found = other.answer(there.told)
+    assert found.last.state.keys() == own.last.state.keys()
+    for name, weights in own.last.state.items():
+        np.testing.assert_array_equal(found.last.state[name], weights)
+    assert there.lines() == here.lines()
+    assert len(here.records) == 3
+    assert there.epochs == here.epochs
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, after):
+    here, there = Heard(), Heard()
+    own = task.done(here.told)
+    with aside(wanted=True) as other:
+        if after == 0:
+            os.kill(other._process.pid, signal.SIGKILL)
+        other.begin(task)
+        if after == 1:
+            kept = []
+            while not kept or kept[-1][0] != "record":
+                kept.append(other._news.get())
+            os.kill(other._process.pid, signal.SIGKILL)
+            for news in [*kept, module.LOST]:
+                other._news.put(news)
+        found = other.answer(there.told)
+    assert there.lines() == here.lines()
+    np.testing.assert_array_equal(found.last.weights, own.last.weights)
+
+
+def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    asked = Task(task.prepared, task.screened, CONFIG.override(["device=cuda"]))
+    with pytest.raises(InputError) as here:
+        asked.done(Heard().told)
+    with aside(wanted=True) as other:
+        other.begin(asked)
+        with pytest.raises(InputError) as there:
+            other.answer(Heard().told)
+    assert str(there.value) == str(here.value)
+
+
+def test_the_process_ends_with_the_block_whatever_ends_it(task):
+    def interrupted() -> None:
+        with aside(wanted=True) as other:
+            processes.append(other._process)
+            other.begin(task)
+            raise KeyboardInterrupt
+
+    processes = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert processes[0].poll() is not None
+
+
+def test_none_is_started_where_none_is_wanted_or_can_be(monkeypatch):
+    with aside(wanted=False) as other:
+        assert other is None
+    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    with aside(wanted=True) as other:
+        assert other is None
+
+
+def test_it_pays_where_there_is_a_second_processor_and_a_table_of_some_size(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(module, "processors", lambda: 2)
+    assert pays(9357, 13)
+    assert not pays(300, 13)
+    assert not pays(10_000_000, 13)
+    assert not pays(9357, 100)
+    monkeypatch.setattr(module, "processors", lambda: 1)
+    assert not pays(9357, 13)
+    monkeypatch.setattr(module, "processors", lambda: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert not pays(9357, 13)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert pays(9357, 13)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not pays(9357, 13)
+
+
+def test_a_fit_is_the_same_with_a_process_beside_it(fitted, monkeypatch):
+    started = []
+    real = Aside.begin
+    monkeypatch.setattr(Aside, "begin", lambda self, task: (started.append(task), real(self, task)))
+    monkeypatch.setattr(pipeline, "pays", lambda *_: True)
+    beside = fit_series(SERIES, CONFIG)
+    assert len(started) == 1
+    assert beside.graph.to_json() == fitted.graph.to_json()
+    assert [r.model_copy(update={"wall_s": 0.0, "resource": {}}) for r in beside.records] == [
+        r.model_copy(update={"wall_s": 0.0, "resource": {}}) for r in fitted.records
+    ]
+    assert beside.findings == fitted.findings
+    assert beside.summary.keys() == fitted.summary.keys()
+    assert beside.state.keys() == fitted.state.keys()
+
+
+@pytest.mark.parametrize("setting", ["select.refine=off", "budget=1h"])
+def test_no_process_where_no_network_is_trained_or_time_is_short(setting, monkeypatch):
+    monkeypatch.setattr(pipeline, "pays", lambda *_: True)
+    monkeypatch.setattr(module, "Aside", None)
+    assert fit_series(SERIES, CONFIG.override([setting])).graph.names == SERIES.names
