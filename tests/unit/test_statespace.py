@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from rcgnn.signal import statespace
+from rcgnn.signal import kalman
 from rcgnn.signal.statespace import LinearModel, Readings, smooth
 
 N, L, T = 3, 2, 14
@@ -214,11 +215,11 @@ def outages(rows: int = 400) -> Readings:
 
 def test_a_covariance_that_has_settled_is_not_worked_out_again_and_nothing_changes(monkeypatch):
     worked = []
-    of = statespace._Update.of
-    monkeypatch.setattr(statespace._Update, "of", staticmethod(lambda *a: worked.append(1) or of(*a)))
+    of = kalman._Update.of
+    monkeypatch.setattr(kalman._Update, "of", staticmethod(lambda *a: worked.append(1) or of(*a)))
     quick = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
     few = len(worked)
-    monkeypatch.setattr(statespace, "STILL", -1.0)
+    monkeypatch.setattr(kalman, "STILL", -1.0)
     slow = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
     assert few < 0.6 * (len(worked) - few) == 0.6 * 400
     for name in ("mean", "variance", "moment", "draws"):
@@ -226,3 +227,25 @@ def test_a_covariance_that_has_settled_is_not_worked_out_again_and_nothing_chang
     np.testing.assert_array_equal(quick.gated, slow.gated)
     assert quick.gated[90, 2]
     assert quick.log_likelihood == pytest.approx(slow.log_likelihood, abs=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [(7, 60, 31, 60, 2, 1), (5,) * 12, (40, 30, 90)])
+def test_segments_side_by_side_give_what_they_give_one_by_one(lengths, monkeypatch):
+    bounds = np.cumsum([0, *lengths])
+    whole = case(11, int(bounds[-1]), 0.7)[0]
+    whole[3, 0] = 60.0
+    readings = Readings(np.nan_to_num(whole), np.isfinite(whole), [slice(a, b) for a, b in itertools.pairwise(bounds)])
+    beside = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    batches = kalman.together(lengths, MODEL.A)
+    assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
+    assert len(batches) < len(lengths)
+    assert all(max(lengths[n] for n in batch) <= 2 * min(lengths[n] for n in batch) for batch in batches)
+    monkeypatch.setattr(kalman, "MOST_NUMBERS", 0)
+    assert len(kalman.together(lengths, MODEL.A)) == len(lengths)
+    single = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    for name in ("mean", "variance", "moment", "draws"):
+        np.testing.assert_allclose(getattr(beside, name), getattr(single, name), atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(beside.gated, single.gated)
+    assert beside.gated[3, 0]
+    assert beside.count == single.count == sum(max(n - MODEL.lags, 0) for n in lengths)
+    assert beside.log_likelihood == pytest.approx(single.log_likelihood, abs=1e-9)

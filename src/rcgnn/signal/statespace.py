@@ -18,9 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rcgnn.series import BoolArray, FloatArray, IntArray
-
-STILL = 1e-12
-"""A covariance that changes by less than this share of its largest entry from row to row has settled."""
+from rcgnn.signal.kalman import side_by_side, smoothed, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,60 +107,6 @@ class Posterior:
     log_likelihood: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Update:
-    """How the readings of one row change the state; the same object in all rows of a run once the covariance no longer moves.
-
-    Attributes:
-        cov: [D, D] of the state given the rows before.
-        seen: [m] sensors that are read.
-        noise: [m] variance of these readings.
-        gain, precision: [D, m] and [m, m].
-        after: [D, D] covariance given this row as well.
-        log_det: of the predictive covariance.
-    """
-
-    cov: FloatArray
-    seen: IntArray
-    noise: FloatArray
-    gain: FloatArray
-    precision: FloatArray
-    after: FloatArray
-    log_det: float
-
-    @classmethod
-    def of(cls, cov: FloatArray, seen: IntArray, noise: FloatArray) -> _Update:
-        predictive = cov[np.ix_(seen, seen)] + np.diag(noise)
-        precision = np.linalg.inv(predictive)
-        gain = cov[:, seen] @ precision
-        after = cov - gain @ cov[seen]
-        log_det = float(np.linalg.slogdet(predictive)[1])
-        return cls(cov, seen, noise, gain, np.asarray(precision, np.float64), 0.5 * (after + after.T), log_det)
-
-    def is_that_of(self, cov: FloatArray, seen: IntArray, noise: FloatArray) -> bool:
-        return np.array_equal(seen, self.seen) and np.array_equal(noise, self.noise) and _still(cov, self.cov)
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """What the backward pass needs of one row."""
-
-    mean: FloatArray
-    update: _Update
-    surprise: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class _Segment:
-    """Smoothed means [T, D, columns], covariance sums and diagonals of one segment."""
-
-    means: FloatArray
-    cov_sum: FloatArray
-    variance: FloatArray
-    gated: BoolArray
-    log_likelihood: float
-
-
 def smooth(
     model: LinearModel,
     readings: Readings,
@@ -185,27 +129,35 @@ def smooth(
         all others; memory O((N L)^2) for each row of the first kind.
     """
     values, mask, noise = readings.values, readings.mask, readings.noise(model.R)
-    rows, sensors = values.shape
-    size = sensors * (model.lags + 1)
-    mean = np.zeros((rows, sensors))
-    variance = np.zeros((rows, sensors))
-    drawn = np.zeros((draws, rows, sensors))
-    gated = np.zeros((rows, sensors), bool)
-    moment, count, log_likelihood = np.zeros((size, size)), 0, 0.0
-    for part in readings.segments:
-        length = part.stop - part.start
-        signal, noisy = _simulate(model, noise[part], draws, rng)
-        target = np.concatenate([np.where(mask[part], values[part], 0.0)[:, :, None], values[part][:, :, None] - noisy], axis=2)
-        done = _segment(model, target, mask[part], noise[part], gate)
-        mean[part] = done.means[:, :sensors, 0]
-        variance[part] = done.variance
-        gated[part] = done.gated
-        drawn[:, part] = np.moveaxis(done.means[:, :sensors, 1:] + signal, 2, 0)
+    sensors = values.shape[1]
+    mean, variance, drawn = np.zeros(values.shape), np.zeros(values.shape), np.zeros((draws, *values.shape))
+    gated = np.zeros(values.shape, bool)
+    moment, count, log_likelihood = np.zeros((sensors * (model.lags + 1),) * 2), 0, 0.0
+    made = [_simulate(model, noise[part], draws, rng) for part in readings.segments]
+    for batch in together([part.stop - part.start for part in readings.segments], model.A):
+        parts = [readings.segments[n] for n in batch]
+        targets = [_target(values[part], mask[part], made[n][1]) for n, part in zip(batch, parts, strict=True)]
+        done = smoothed(model.A, model.Q, side_by_side(targets, [mask[p] for p in parts], [noise[p] for p in parts]), gate)
+        moment += done.covariance
         log_likelihood += done.log_likelihood
-        full = done.means[model.lags :, :, 0]
-        moment += full.T @ full + done.cov_sum
-        count += max(length - model.lags, 0)
+        for b, (n, part) in enumerate(zip(batch, parts, strict=True)):
+            rows = slice(0, part.stop - part.start)
+            mean[part], variance[part], gated[part] = done.means[rows, b, :, 0], done.variance[rows, b], done.gated[rows, b]
+            drawn[:, part] = np.moveaxis(done.means[rows, b, :, 1:] + made[n][0], 2, 0)
+            moment += _second_moment(mean[part], model.lags)
+            count += max(rows.stop - model.lags, 0)
     return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
+
+
+def _target(values: FloatArray, mask: BoolArray, simulated: FloatArray) -> FloatArray:
+    return np.concatenate([np.where(mask, values, 0.0)[:, :, None], values[:, :, None] - simulated], axis=2)
+
+
+def _second_moment(mean: FloatArray, lags: int) -> FloatArray:
+    """[D, D] sum of s_t s_t' over the rows with a full past, s_t the means of rows t, ..., t - L."""
+    rows = max(len(mean) - lags, 0)
+    stacked = np.concatenate([mean[lags - k : lags - k + rows] for k in range(lags + 1)], axis=1)
+    return np.asarray(stacked.T @ stacked)
 
 
 def _mirrored(rng: np.random.Generator, shape: tuple[int, ...], draws: int) -> FloatArray:
@@ -234,102 +186,3 @@ def _simulate(model: LinearModel, spread: FloatArray, draws: int, rng: np.random
         signal[t] = now
     noise = np.sqrt(spread)[:, :, None] * _mirrored(rng, (rows, sensors), draws)
     return signal, signal + noise
-
-
-def _segment(model: LinearModel, target: FloatArray, mask: BoolArray, noise: FloatArray, gate: float) -> _Segment:
-    steps, gated, log_likelihood = _forward(model, target, mask, noise, gate)
-    means, cov_sum, variance = _backward(model, steps)
-    return _Segment(means, cov_sum, variance, gated, log_likelihood)
-
-
-def _forward(
-    model: LinearModel, target: FloatArray, mask: BoolArray, noise: FloatArray, gate: float
-) -> tuple[list[_Step], BoolArray, float]:
-    sensors, past = model.A.shape[0], model.A.shape[1]
-    mean = np.zeros((sensors + past, target.shape[2]))
-    cov = np.eye(sensors + past)
-    steps: list[_Step] = []
-    gated = np.zeros(mask.shape, bool)
-    log_likelihood = 0.0
-    for t in range(len(target)):
-        if t > 0:
-            mean = np.concatenate([model.A @ mean[:past], mean[:past]])
-            cov = _ahead(model, steps)
-        seen = np.flatnonzero(mask[t])
-        surprise = target[t, seen] - mean[seen]
-        spread = cov[seen, seen] + noise[t, seen]
-        far = surprise[:, 0] ** 2 > gate**2 * spread
-        if far.any():
-            gated[t, seen[far]] = True
-            seen, surprise = seen[~far], surprise[~far]
-        update = steps[-1].update if steps else None
-        if update is None or not update.is_that_of(cov, seen, noise[t, seen]):
-            update = _Update.of(cov, seen, noise[t, seen])
-        steps.append(_Step(mean, update, surprise))
-        weighted = update.precision @ surprise[:, 0]
-        log_likelihood -= 0.5 * (surprise[:, 0] @ weighted + update.log_det + len(seen) * np.log(2 * np.pi))
-        mean = mean + update.gain @ surprise
-    return steps, gated, float(log_likelihood)
-
-
-def _ahead(model: LinearModel, steps: list[_Step]) -> FloatArray:
-    """[D, D] covariance of the next state; where the last two rows shared an update it is that of the last one."""
-    update, past = steps[-1].update, model.A.shape[1]
-    if len(steps) > 1 and steps[-2].update is update:
-        return update.cov
-    sensors, across = model.A.shape[0], model.A @ update.after[:past, :past]
-    cov = np.empty_like(update.cov)
-    cov[:sensors, :sensors] = across @ model.A.T + model.Q
-    cov[:sensors, sensors:] = across
-    cov[sensors:, :sensors] = across.T
-    cov[sensors:, sensors:] = update.after[:past, :past]
-    return cov
-
-
-def _still(now: FloatArray, before: FloatArray) -> bool:
-    """Has a covariance stopped moving?"""
-    return now is before or float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
-
-
-def _backward(model: LinearModel, steps: list[_Step]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    sensors, past = model.A.shape[0], model.A.shape[1]
-    size, columns = steps[0].mean.shape
-    means = np.zeros((len(steps), size, columns))
-    variance = np.zeros((len(steps), sensors))
-    cov_sum = np.zeros((size, size))
-    score, information = np.zeros((size, columns)), np.zeros((size, size))
-    spread, fixed = np.zeros((size, size)), False
-    A = model.A
-    for t in range(len(steps) - 1, -1, -1):
-        step, update = steps[t], steps[t].update
-        seen, gain = update.seen, update.gain
-        same = t < len(steps) - 1 and steps[t + 1].update is update
-        if t < len(steps) - 1:
-            back = np.zeros_like(score)
-            back[:past] = A.T @ score[:sensors] + score[sensors:]
-            score = back
-        score[seen] += update.precision @ step.surprise - gain.T @ score
-        if not (fixed and same):
-            ahead, information = information, _informed(A, information, update)
-            fixed = same and _still(information, ahead)
-            spread = update.cov - update.cov @ information @ update.cov
-        means[t] = step.mean + update.cov @ score
-        variance[t] = np.maximum(np.diag(spread)[:sensors], 0.0)
-        if t >= model.lags:
-            cov_sum += spread
-    return means, cov_sum, variance
-
-
-def _informed(A: FloatArray, ahead: FloatArray, update: _Update) -> FloatArray:
-    """[D, D] what this row's readings and all later ones say about its state, from what the later ones say about the next state."""
-    sensors, past = A.shape
-    seen, gain = update.seen, update.gain
-    cross = A.T @ ahead[:sensors, sensors:]
-    information = np.zeros_like(ahead)
-    information[:past, :past] = A.T @ ahead[:sensors, :sensors] @ A + cross + cross.T + ahead[sensors:, sensors:]
-    turned = gain.T @ information
-    corner = turned @ gain + update.precision
-    information[:, seen] -= turned.T
-    information[seen] -= turned
-    information[np.ix_(seen, seen)] += corner
-    return np.asarray(0.5 * (information + information.T))
