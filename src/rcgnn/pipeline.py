@@ -24,7 +24,7 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.mechanism.contrast import about, contrasted
-from rcgnn.mechanism.effects import curved, described
+from rcgnn.mechanism.effects import described
 from rcgnn.mechanism.equations import Mechanism
 from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
@@ -169,7 +169,7 @@ def _decided(begun: _Begun, config: Config, prior: Prior | None, course: Course)
             decision = _by_mode(decision, sample, material, screened, config)
             graph = assemble(series.names, prepared.active, prepared.report, decision, prior)
         with course.stage("measure"):
-            mechanism = learn(graph, material, curved(screened), rng(config.seed, "blocks"), clean=config.data.clean != "off")
+            mechanism = learn(graph, material, screened.curved, rng(config.seed, "blocks"), clean=config.data.clean != "off")
             modes = _compared(decision.verdict == LINK, material, config)
             graph = contrasted(described(graph, mechanism), mechanism, modes)
         idle = idle or _too_late(course.budget)
@@ -206,7 +206,7 @@ def _untrained(prepared: Prepared, screened: Screened, config: Config) -> str | 
     """Why there is nothing to train; None where there is. Where straight lines do for every sensor the network has nothing to add."""
     if config.select.refine == "off":
         return "switched off"
-    if config.select.refine == "auto" and screened.basis == "linear":
+    if config.select.refine == "auto" and not screened.bends(config.select.alpha):
         return "straight lines explain every sensor; select.refine=on trains it all the same"
     if not long_enough(prepared.scaled, prepared.held, np.ones_like(prepared.held), config.data.lags):
         return "too few rows"

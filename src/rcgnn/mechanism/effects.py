@@ -9,7 +9,6 @@ from scipy.stats import t as student
 
 from rcgnn.graph import CausalGraph, Effect, Key
 from rcgnn.mechanism.equations import Mechanism
-from rcgnn.screen.structural import Screened
 
 
 def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
@@ -47,15 +46,6 @@ def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
             effects[key] = Effect((b - margin) * ratio, (b + margin) * ratio, middle, low, high, abs(float(graph.strength[key])))
         strength[key] = b * ratio
     return replace(graph, strength=strength, effects=effects)
-
-
-def curved(screened: Screened) -> list[bool]:
-    """[n] whether the screen chose a curve or a product for the sensor, beside plain values of other sensors."""
-    found = []
-    for features, local in zip(screened.features, screened.ordered.locals, strict=True):
-        plain = {int(features.plain[features.lag[f], features.owner[f, 0]]) for f in local.chosen}
-        found.append(not set(local.chosen.tolist()) <= plain)
-    return found
 
 
 def margins(mechanism: Mechanism) -> np.ndarray:

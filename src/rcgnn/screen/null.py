@@ -54,7 +54,7 @@ def shifted(sample: Sample, rng: np.random.Generator) -> Sample | None:
 
 
 def by_chance(sample: Sample, config: Config, bases: Sequence[str]) -> Chance:
-    """`largest_by_chance` with the settings of a fit; `bases` are those that won on the real table."""
+    """`largest_by_chance` with the settings of a fit; `bases` are those that it needed on the real table."""
     most = min(config.select.shifted_copies, number_of_copies(*sample.keep.shape))
     copies = [rng(config.seed, "shifted", copy) for copy in range(most)]
     return largest_by_chance(sample, config.screen, copies, bases=bases)
@@ -82,7 +82,7 @@ def largest_by_chance(
         sample: the real table.
         config: settings of the screen.
         rngs: one for each copy. Copies after the first `FIRST_COPIES` are only made where those showed links.
-        bases: the basis of each sensor that won on the real table.
+        bases: the basis of each sensor that was needed on the real table.
 
     Returns:
         The median of each copy's largest evidence and the mean number of pairs over the copies made; zeros where none could be made.

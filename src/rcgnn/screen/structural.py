@@ -13,6 +13,7 @@ from rcgnn.config import ScreenConfig
 from rcgnn.prior import Prior, known_to
 from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
+from rcgnn.screen.curves import borne_out, curves
 from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns
@@ -75,6 +76,20 @@ class Screened:
     def basis(self) -> str:
         """The basis of the table: the one that won everywhere, else `mixed`."""
         return self.bases[0] if len(set(self.bases)) == 1 else "mixed"
+
+    @property
+    def curved(self) -> list[bool]:
+        """[N] whether a curve or a product was chosen for the sensor, beside plain values of other sensors."""
+        return [curves(own, local).size > 0 for own, local in zip(self.features, self.ordered.locals, strict=True)]
+
+    def bends(self, alpha: float) -> bool:
+        """Whether curves explain some sensor better than straight lines do, see `borne_out`."""
+        return bool(borne_out(self.features, self.ordered.locals, alpha).any())
+
+    @property
+    def needed(self) -> list[str]:
+        """The basis that each sensor's model makes use of: straight lines where curves were offered and none was chosen."""
+        return [basis if curved else "linear" for basis, curved in zip(self.bases, self.curved, strict=True)]
 
 
 def screen(
