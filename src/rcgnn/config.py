@@ -150,7 +150,9 @@ class TrainConfig(Section):
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
     clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
-    precision: Literal["float32", "tf32"] = Field("float32", description="of matrix products on a CUDA device; tf32 keeps 10 bits of them")
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32", description="of the network's matrix products; tf32 (CUDA alone) keeps 10 bits of them, bf16 keeps 8"
+    )
     schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
@@ -168,7 +170,7 @@ class SelectConfig(Section):
         description="circularly shifted copies, at most (long tables: fewer); a link must beat the best of the median one; 0: none",
     )
     halves: int = Field(20, ge=0, description="block halves for confidence; 0 switches them off")
-    refine: Switch = Field("auto", description="train the network on the screen's candidates; `auto`: where the screen found a curve")
+    refine: Switch = Field("auto", description="train the network on the screen's candidates; `auto`: where a curve is borne out")
 
 
 class Config(Section):

@@ -102,6 +102,18 @@ def repeatable(device: torch.device, precision: str = "float32") -> Iterator[Non
         torch.set_float32_matmul_precision(products)
 
 
+@contextmanager
+def rounded(device: torch.device, precision: str) -> Iterator[None]:
+    """Inside the block products of 32-bit matrices are taken in bfloat16, 8 bits behind the point, where `precision` is `bf16`.
+
+    What is in float64, as losses and all graph algebra are, stays as it is. Pays on devices with units for bfloat16 and large batches.
+    """
+    import torch
+
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
 def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
     """Mean over the cells where `mask` holds, in float64: sum(mask * values) / max(1, sum(mask)).
 

@@ -11,7 +11,7 @@ import torch
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
-from rcgnn.numerics import generator, repeatable
+from rcgnn.numerics import generator, repeatable, rounded
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
 from rcgnn.screen.structural import Screened
@@ -59,7 +59,7 @@ def refine(
     device = pick_device(config.device)
     network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
-    with repeatable(device, config.train.precision):
+    with repeatable(device, config.train.precision), rounded(device, config.train.precision):
         done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts, over=over)
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}

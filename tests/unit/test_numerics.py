@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rcgnn.numerics import generator, group_norm, masked_mean, pseudo_huber, repeatable, rng, row_sum_norm, spectral_radius, stream
+from rcgnn.numerics import generator, group_norm, masked_mean, pseudo_huber, repeatable, rng, rounded, row_sum_norm, spectral_radius, stream
 
 FLOATS = st.floats(-1e30, 1e30)
 
@@ -108,3 +108,15 @@ def test_a_cuda_block_is_repeatable_and_as_precise_as_asked_and_leaves_no_trace(
         assert precision() == before
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_products_of_32_bit_matrices_are_rounded_where_asked_and_those_of_64_bits_never():
+    a = torch.full((2, 2), 1.0 + 2.0**-10)
+    exact = a @ a
+    with rounded(torch.device("cpu"), "bf16"):
+        assert (a @ a).dtype == torch.bfloat16
+        assert (a.double() @ a.double()).dtype == torch.float64
+        assert not torch.equal((a @ a).float(), exact)
+    for precision in ("float32", "tf32"):
+        with rounded(torch.device("cpu"), precision):
+            torch.testing.assert_close(a @ a, exact, rtol=0, atol=0)

@@ -198,3 +198,14 @@ def test_where_the_pieces_miss_the_few_long_runs_the_network_sees_all_rows(monke
     done = refined("train.epochs=1")
     assert done.thinned is None
     assert done.failed is None
+
+
+def test_in_bfloat16_the_network_is_trained_on_rounded_products_and_finds_the_strong_links():
+    exact, rough = refined(), refined("train.precision=bf16")
+    assert rough.failed is None
+    assert not np.array_equal(rough.weights, exact.weights)
+    assert np.isfinite(rough.weights).all()
+    assert all(record.grad.nonfinite == 0 for record in rough.records)
+    strong = exact.gain > 0.2
+    assert strong.any()
+    np.testing.assert_allclose(rough.gain[strong], exact.gain[strong], rtol=0.2)

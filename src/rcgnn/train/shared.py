@@ -22,6 +22,7 @@ from rcgnn.errors import ConfigError, FitFailedError
 from rcgnn.model.encoders import READING_LIMIT, noise_scale
 from rcgnn.model.network import CausalNet
 from rcgnn.model.output import ModelOutput, NetworkInput
+from rcgnn.numerics import rounded
 from rcgnn.train.team import STOP, Team, leader
 
 FIELDS = ("prediction", "self_prediction", "signal", "bias", "imputed", "reconstruction")
@@ -57,6 +58,7 @@ class Forward:
         graph: gradients will be asked for.
         weights: shape of the link weights that come with it, or None for the network's own.
         pulls: their gradient will be asked for too.
+        precision: of matrix products, see `rounded`.
     """
 
     number: int
@@ -65,6 +67,7 @@ class Forward:
     graph: bool
     weights: tuple[int, ...] | None
     pulls: bool
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ class _Shared(torch.autograd.Function):
         pulls = graph and weights is not None and weights.requires_grad
         given = None if weights is None else weights.detach().contiguous().requires_grad_(pulls)
         shape = None if given is None else tuple(given.shape)
-        team.tell(Forward(number, tuple(batch.values.shape), batch.values.device.type, graph, shape, pulls))
+        device = batch.values.device.type
+        precision = "bf16" if torch.is_autocast_enabled(device) else "float32"
+        team.tell(Forward(number, tuple(batch.values.shape), device, graph, shape, pulls, precision))
         team.spread([*laid_out(batch), flat(own), *([] if given is None else [given.detach()])])
         sizes = shares(len(batch.values), team.size)
         with torch.set_grad_enabled(graph):
@@ -215,7 +220,7 @@ class Helper:
         return pulled([self.mine[n] for n in message.columns], self.of, gradient)
 
     def _computed(self, network: CausalNet, batch: NetworkInput, weights: Tensor | None, message: Forward) -> Tensor:
-        with torch.set_grad_enabled(message.graph):
+        with torch.set_grad_enabled(message.graph), rounded(batch.values.device, message.precision):
             self.mine = columns(network(batch, weights))
         return packed(self.mine).detach()
 
