@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 SHOWN = 8
 """Known names that a message lists at most."""
+CUT = 60
+"""Characters of what somebody wrote that a message shows at most."""
+JOINER = "\u200d"
+"""Holds compound emoji together; the only invisible formatting character that is shown."""
+
+
+def visible(text: object) -> str:
+    r"""Text on one line without anything a terminal obeys: control, bidirectional and line-breaking characters become escapes.
+
+    Example:
+        >>> visible("pump\x1b[2J")
+        'pump\\x1b[2J'
+    """
+    return "".join(c if _printable(c) else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def _printable(character: str) -> bool:
+    return character == JOINER or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def shown(value: object) -> str:
+    """What somebody wrote, as a message quotes it: never longer than `CUT`.
+
+    Example:
+        >>> shown("oops"), shown([1, 2])
+        ("'oops'", '[1, 2]')
+    """
+    if isinstance(value, str | bytes):
+        value = value[: CUT + 1]
+    text = repr(value)
+    return text if len(text) <= CUT + 2 else f"{text[:CUT]}..."
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """The first few names, as a message lists them.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(name if len(name) <= CUT else f"{name[:CUT]}..." for name in names[:most]) + more
 
 
 class RcgnnError(Exception):
-    """Root of the tree; `exit_code` is what the command line returns for it."""
+    """Root of the tree; `exit_code` is what the command line returns for it. A message is one line, whatever a file is called."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(visible(message))
 
 
 class InputError(RcgnnError, ValueError):
@@ -48,7 +94,7 @@ def near(word: str, known: Sequence[str]) -> str:
         >>> near("autoo", ["auto", "off"]), near("xyz", ["auto", "off"])
         (" Did you mean 'auto'?", '')
     """
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word[:CUT], known, n=1, cutoff=0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
