@@ -305,6 +305,8 @@ def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None
     here = raw
     for key in path[:-1]:
         here = here.setdefault(key, {})
+        if not isinstance(here, dict):
+            raise ConfigError(f"--set {setting}: {key} was set to {shown(here)} before, which is no section; leave that out.")
     here[path[-1]] = value
 
 

@@ -24,6 +24,8 @@ from rcgnn.errors import TableError
 from rcgnn.series import Series, default_names
 
 SEPARATORS = (";", "\t", "|", ",")
+DECLARED = ";\t|,: ^~&@!/\\"
+"""Separators that a line `sep=` may name."""
 HEAD_LINES = 100
 """Lines from which the separator is judged."""
 TITLE_LINES = 10
@@ -189,9 +191,13 @@ def find_layout(text: str, source: str) -> Layout:
         Layout(separator=';', names=('a', 'b'), skip=1)
     """
     lines = list(islice((line.removesuffix("\n") for line in lines_of(text)), HEAD_LINES + 1000))
-    skip = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    filled = [number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")]
+    skip = filled[0] if filled else len(lines)
     declared = re.fullmatch(r"sep=(.)", lines[skip].strip("\"' "), re.IGNORECASE) if skip < len(lines) else None
-    skip += bool(declared)
+    if declared:
+        if declared[1] not in DECLARED:
+            raise TableError(f"{source}: line {skip + 1} says that {declared[1]!r} separates the cells; expected one of ; , | : or a tab.")
+        skip = filled[1] if len(filled) > 1 else len(lines)
     body = lines[skip : skip + HEAD_LINES]
     if not body:
         raise TableError(f"{source}: the file has no header line; expected column names and rows of readings.")
