@@ -2,7 +2,48 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from typer.testing import CliRunner
+
+from hostile.absurd import ABSURD, NAMES, SMALL_FIT, as_csv, noise
+from hostile.judge import deadline
+from hostile.strategies import absurd_tables
+from rcgnn.cli.app import app
+from rcgnn.rundir import RunDir
+
+
+def fitted(folder: Path, text: str) -> int:
+    """Exit code of a fit of this table; a run that is said to be there is there."""
+    (folder / "table.csv").write_text(text, encoding="utf-8")
+    out = folder / "run"
+    words = ["fit", str(folder / "table.csv"), "--out", str(out), "--overwrite", "--quiet", *SMALL_FIT]
+    with deadline(60), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code in (0, 2), done.output
+    if done.exit_code == 0:
+        assert RunDir.open(out).summary()["conclusion"]
+    return done.exit_code
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_a_table_that_makes_no_sense_is_fitted(name, tmp_path):
+    assert fitted(tmp_path, as_csv(ABSURD[name]())) == 0
+
+
+def test_names_that_could_be_taken_for_something_else(tmp_path):
+    assert fitted(tmp_path, as_csv(noise(60, len(NAMES)), NAMES)) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "table.csv"]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=absurd_tables())
+def test_any_table_that_makes_no_sense(tmp_path_factory, text):
+    fitted(tmp_path_factory.mktemp("absurd"), text)
 
 
 @pytest.mark.parametrize(

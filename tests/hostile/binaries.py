@@ -130,8 +130,12 @@ PARQUET: dict[str, Entry] = {
     ),
     "long texts, often": Entry(
         table(a=pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), 100_000), ["x" * 10_000])),
-        refused="column 'a': expected at most 100,000 cells, in a text of at most 67 MB",
-        options={"max_cells": 100_000},
+        refused=r"column 'a' must hold numbers, but one cell holds 10,000 bytes of text \('xxx.*remove the column",
+    ),
+    "texts, very often": Entry(
+        table(a=pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), 200_000), ["x" * 400])),
+        refused="column 'a': expected at most 200,000 cells, in a text of at most 67 MB",
+        options={"max_cells": 200_000},
     ),
     "encrypted": Entry(encrypted, refused="expected a plain parquet file, got an encrypted one; decrypt it"),
     "cut at the end": Entry(changed(ONE, lambda whole: whole[:-10]), refused="cannot be read as parquet .*is the file complete"),

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from hostile.absurd import COLUMNS, as_csv, mixed
 from rcgnn.config import Config, Section
 
 Draw = Callable[[Any], Any]
@@ -298,6 +299,13 @@ def table_files() -> st.SearchStrategy[File]:
         st.builds(File, wrong, st.binary(max_size=200), st.just({})),
     )
     return st.one_of(*[files] * 12, st.builds(lambda file, name: file._replace(name=name), files, wrong))
+
+
+@st.composite
+def absurd_tables(draw: Draw) -> str:
+    """Text of a table that can be read and makes no sense, for a whole fit."""
+    kinds = draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=5))
+    return as_csv(mixed(kinds, draw(st.sampled_from([1, 2, 3, 8, 20, 45, 70, 120])), draw(st.integers(0, 999))))
 
 
 LINKS = [

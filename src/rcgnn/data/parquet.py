@@ -15,6 +15,8 @@ from rcgnn.series import Series
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
+MOST_CELL = 500
+"""Bytes of a text that may be a number: the longest that Python writes has 25."""
 ENCRYPTED = b"PARE"
 """How a file ends whose footer is encrypted."""
 
@@ -51,7 +53,7 @@ class ParquetColumns(Sequence[Any]):
     def __getitem__(self, place: Any) -> Any:
         with _complete(self._path):
             column = self._file.read(columns=[self._order[place]]).column(0)
-        self._limit.check_text(f"{self._path}: column {shown(self._order[place])}", _text_bytes(column))
+        _check_texts(column, f"{self._path}: column {shown(self._order[place])}", self._limit)
         return column
 
 
@@ -66,14 +68,26 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _text_bytes(column: Any) -> int:
-    """Bytes that a column of repeated texts takes when each is written out; 0 for other columns."""
+def _check_texts(column: Any, where: str, limit: Limit) -> None:
+    """Judges a column of repeated texts by what it takes when each is written out.
+
+    Raises:
+        TableError: a text that is too long for a number, or too much text.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
-        return 0
-    return sum(int(pc.sum(pc.take(pc.binary_length(part.dictionary), part.indices)).as_py() or 0) for part in column.chunks)
+        return
+    total = 0
+    for part in column.chunks:
+        lengths = pc.binary_length(part.dictionary)
+        longest = pc.max(lengths).as_py() or 0
+        if longest > MOST_CELL:
+            text = part.dictionary[pc.index(lengths, longest).as_py()].as_py()
+            raise TableError(f"{where} must hold numbers, but one cell holds {longest:,} bytes of text ({shown(text)}); remove the column.")
+        total += pc.sum(pc.take(lengths, part.indices)).as_py() or 0
+    limit.check_text(where, total)
 
 
 def _refuse_nested(schema: Any, path: Path) -> None:
