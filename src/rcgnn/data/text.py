@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from rcgnn.data.cells import MISSING, NUMBER
 from rcgnn.data.columns import Columns, Roles, assemble
-from rcgnn.data.limits import MOST_COLUMNS, SHORT_TEXT, Limit
+from rcgnn.data.limits import MOST_COLUMNS, Limit
+from rcgnn.data.measured import SEPARATORS, measured
 from rcgnn.errors import TableError
 from rcgnn.series import Series, default_names
 
-SEPARATORS = (";", "\t", "|", ",")
 DECLARED = ";\t|,: ^~&@!/\\"
 """Separators that a line `sep=` may name."""
 HEAD_LINES = 100
@@ -32,10 +30,6 @@ TITLE_LINES = 10
 """Lines in which the names of the columns are looked for below a title."""
 DIGIT = re.compile(r"[+-]?[\d.,]")
 """How a number or a date begins, and few names do."""
-MOST_EXPANSION = 1032
-"""Bytes that one byte of a gzip file can stand for."""
-PART = 2**20
-"""Bytes decompressed at a time while a file is measured."""
 SPLIT_CELLS = 500_000
 """Cells kept as text of Python at a time."""
 COMMA_NUMBER = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
@@ -67,7 +61,7 @@ def read_text(path: Path, roles: Roles) -> Series:
         TableError: the file cannot be read or decoded, or its cells are not a table of numbers.
     """
     source = str(path)
-    text = decode(_bytes(path, roles.limit), source)
+    text = decode(measured(path, roles.limit), source)
     _check_width(text, source, roles.limit)
     layout = find_layout(text, source)
     roles.limit.check(source, text.count("\n") - layout.skip, len(layout.names))
@@ -78,44 +72,6 @@ def read_text(path: Path, roles: Roles) -> Series:
 
     decimal = find_decimal(arrays, layout, source)
     return assemble(Columns(layout.names, tuple(arrays), source, locate, decimal, padded=True), roles)
-
-
-def _bytes(path: Path, limit: Limit) -> bytes:
-    """The file, decompressed; a long one is measured before any of it is kept."""
-    packed = path.suffix.lower() == ".gz"
-    try:
-        size = path.stat().st_size
-        limit.check_text(str(path), 0 if packed else size)
-        if size * (MOST_EXPANSION if packed else 1) > SHORT_TEXT:
-            with _opened(path, packed=packed) as file:
-                _measure(file, str(path), limit)
-        with _opened(path, packed=packed) as file:
-            raw = file.read(limit.text_bytes() + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"{path}: cannot be read ({error or type(error).__name__}); is the file complete?") from error
-    limit.check_text(str(path), len(raw))
-    return raw
-
-
-def _opened(path: Path, *, packed: bool) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
-
-
-def _measure(file: IO[bytes], source: str, limit: Limit) -> None:
-    """Reads a file part by part and keeps none.
-
-    A table has as many cells as line ends and separators. The commonest mark may be the decimal mark, of which there is at most
-    one a cell: so where marks and line ends are more than twice the limit, there are too many cells.
-    """
-    length, marks = 0, dict.fromkeys(SEPARATORS, 0)
-    lines = 0
-    while part := file.read(PART):
-        length += len(part)
-        limit.check_text(source, length)
-        lines += part.count(b"\n")
-        for mark in marks:
-            marks[mark] += part.count(mark.encode())
-        limit.check_count(source, (lines + max(marks.values())) // 2)
 
 
 def _check_width(text: str, source: str, limit: Limit) -> None:
