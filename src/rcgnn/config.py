@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rcgnn.delay import MaxLag, Span, Step
-from rcgnn.errors import ConfigError, did_you_mean, near, shown
+from rcgnn.errors import CUT, ConfigError, did_you_mean, near, shown
 from rcgnn.files import plain_yaml, read_yaml
 from rcgnn.recipes import RECIPES, Recipe
 
@@ -280,7 +280,7 @@ def _apply(raw: dict[str, Any], settings: Sequence[str]) -> None:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise ConfigError(f"--set {setting}: expected section.name=value, for example --set train.lr=1e-3.")
+            raise ConfigError(f"--set {_cut(setting)}: expected section.name=value, for example --set train.lr=1e-3.")
         _put(raw, name.strip().split("."), _value(text), setting)
 
 
@@ -293,21 +293,25 @@ def check_name(path: Sequence[str], where: str) -> None:
     for depth, key in enumerate(path):
         known = _names_at(path[:depth])
         if not known:
-            raise ConfigError(f"{where}: {'.'.join(path[:depth])!r} is one value, not a section.")
+            raise ConfigError(f"{where}: {shown('.'.join(path[:depth]))} is one value, not a section.")
         if key not in known:
             there = [f"{name}.{path[-1]}" for name in Config.model_fields if depth and path[-1] in _names_at([name])]
             meant = f" Did you mean {there[0]!r}?" if there else did_you_mean(key, known)
-            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{meant}")
+            raise ConfigError(f"{where}: unknown setting {shown('.'.join(path[: depth + 1]))}.{meant}")
 
 
 def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
-    check_name(path, f"--set {setting}")
+    check_name(path, f"--set {_cut(setting)}")
     here = raw
     for key in path[:-1]:
         here = here.setdefault(key, {})
         if not isinstance(here, dict):
-            raise ConfigError(f"--set {setting}: {key} was set to {shown(here)} before, which is no section; leave that out.")
+            raise ConfigError(f"--set {_cut(setting)}: {key} was set to {shown(here)} before, which is no section; leave that out.")
     here[path[-1]] = value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CUT else f"{text[:CUT]}..."
 
 
 def _value(text: str) -> Any:
@@ -326,10 +330,10 @@ def _value(text: str) -> Any:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path = ".".join(_cut(str(part)) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _names_at(first["loc"][:-1])
-        return f"unknown setting {path!r}.{did_you_mean(str(first['loc'][-1]), known)}"
+        return f"unknown setting {shown(path)}.{did_you_mean(str(first['loc'][-1]), known)}"
     words = re.findall(r"[\w-]+", first["msg"]) if first["type"] in ("literal_error", "string_pattern_mismatch") else []
     return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {shown(first['input'])}.{near(str(first['input']), words)}"
 

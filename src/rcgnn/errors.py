@@ -10,6 +10,8 @@ SHOWN = 8
 """Known names that a message lists at most."""
 CUT = 60
 """Characters of what somebody wrote that a message shows at most."""
+LONGEST = 1000
+"""Characters of a message; of a longer one the middle is left out, since where it is stands first and what to do last."""
 JOINER = "\u200d"
 """Holds compound emoji together; the only invisible formatting character that is shown."""
 
@@ -28,17 +30,18 @@ def _printable(character: str) -> bool:
     return character == JOINER or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def shown(value: object) -> str:
-    """What somebody wrote, as a message quotes it: never longer than `CUT`.
+def shown(value: object, most: int = CUT) -> str:
+    """What somebody wrote, as a message quotes it: never much longer than `most` characters.
 
     Example:
-        >>> shown("oops"), shown([1, 2])
-        ("'oops'", '[1, 2]')
+        >>> shown("oops"), shown([1, 2]), shown("a long story", most=6)
+        ("'oops'", '[1, 2]', "'a long...'")
     """
-    if isinstance(value, str | bytes):
-        value = value[: CUT + 1]
-    text = repr(value)
-    return text if len(text) <= CUT + 2 else f"{text[:CUT]}..."
+    cut = isinstance(value, str | bytes) and len(value) > most
+    text = repr(value[:most]) if cut and isinstance(value, str | bytes) else repr(value)
+    if cut:
+        return f"{text[:-1]}...{text[-1]}"
+    return text if len(text) <= most + 2 or isinstance(value, str | bytes) else f"{text[:most]}..."
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -58,7 +61,8 @@ class RcgnnError(Exception):
     exit_code = 1
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(visible(message))
+        text = visible(message)
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[5 - LONGEST // 2 :]}")
 
 
 class InputError(RcgnnError, ValueError):

@@ -9,13 +9,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rcgnn.errors import RcgnnError, visible
+from rcgnn.errors import LONGEST, RcgnnError, visible
 from rcgnn.series import Series
 
 SECONDS = 20
 """Beyond this an input counts as a hang."""
-LONGEST = 1000
-"""Characters of a message at most."""
 ANSWER, REFUSAL = "answer", "refusal"
 
 
@@ -40,7 +38,7 @@ def sentence(error: RcgnnError) -> None:
     said = str(error)
     assert visible(said) == said, said
     assert said.endswith((".", "?")), said
-    assert len(said) < LONGEST, said
+    assert len(said) <= LONGEST, said
 
 
 def judged(read: Callable[[], object]) -> str:

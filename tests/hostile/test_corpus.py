@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from hostile.binaries import BINARIES
 from hostile.frames import ANSWERS, REFUSALS
+from hostile.judge import deadline, sentence
 from hostile.texts import TEXTS
 from rcgnn.data.frames import to_series
 from rcgnn.data.readers import read_table
-from rcgnn.errors import RcgnnError, TableError, visible
+from rcgnn.errors import TableError, visible
 
 CORPUS = TEXTS | BINARIES
-SECONDS = 30
-LONGEST = 1000
-
-
-@pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
-    """A reader that hangs fails its test."""
-
-    def late(*_: object) -> None:
-        raise TimeoutError(f"no answer within {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def sentence(error: RcgnnError) -> None:
-    """One line of moderate length that ends as a sentence does, and nothing that a terminal obeys."""
-    said = str(error)
-    assert visible(said) == said
-    assert said.endswith((".", "?"))
-    assert len(said) < LONGEST
 
 
 @pytest.mark.parametrize("name", CORPUS)
@@ -47,9 +21,10 @@ def test_an_answer_or_a_sentence(name, tmp_path):
     entry = CORPUS[name]
     path = entry.write(tmp_path)
     if entry.refused is None:
-        assert entry.wrong(read_table(path, **entry.options)) is None
+        with deadline():
+            assert entry.wrong(read_table(path, **entry.options)) is None
         return
-    with pytest.raises(TableError, match=entry.refused) as caught:
+    with deadline(), pytest.raises(TableError, match=entry.refused) as caught:
         read_table(path, **entry.options)
     assert str(caught.value).startswith(visible(path))
     sentence(caught.value)
