@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .browser/axe_playwright_python/axe.min.js
 
-.PHONY: setup browser fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress golden check clean demo
+.PHONY: setup browser fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
+FUZZ_SECONDS ?= 600
 METHODS ?= rcgnn,granger,granger+clean,lasso-var,pcmci+,pcmci+robust,varlingam,dynotears
 
 setup: $(STAMP)
@@ -82,10 +83,17 @@ bench-smoke: setup  ## rcgnn bench from suite to report, in seconds
 stress: setup  ## the whole stress matrix, minutes; interrupted? the same command goes on
 	$(BIN)/python benchmarks/stress.py
 
+hostile: setup  ## 20,000 spoilt tables and settings, and whole fits of absurd tables; ten minutes
+	$(BIN)/python benchmarks/hostile_tables.py
+
+fuzz: setup  ## readers and settings, guided by coverage; atheris is put into the environment by this target alone
+	$(BIN)/pip install --quiet --no-deps 'atheris==3.0.0'
+	$(BIN)/python tests/hostile/fuzz.py --seconds $(FUZZ_SECONDS)
+
 golden: setup  ## "no change" means the same fixed-seed loss curve
 	$(BIN)/python -m pytest tests/contracts/test_golden.py
 
 check: lint type test docs
 
 clean:
-	rm -rf $(VENV) build dist site demo bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .browser .coverage htmlcov
+	rm -rf $(VENV) build dist site demo bench .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .browser .coverage htmlcov

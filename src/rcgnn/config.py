@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rcgnn.delay import MaxLag, Span, Step
-from rcgnn.errors import ConfigError, did_you_mean, near
+from rcgnn.errors import CUT, ConfigError, did_you_mean, near, shown
+from rcgnn.files import plain_yaml, read_yaml
 from rcgnn.recipes import RECIPES, Recipe
 
 
@@ -24,9 +25,9 @@ Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(_word)]
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, no unknown names."""
+    """A group of settings: frozen, no unknown names, no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -197,7 +198,8 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _under_the_recipe(cls, raw: Any) -> Any:
-        preset = RECIPES.get(raw.get("recipe", "auto"), {}) if isinstance(raw, dict) else {}
+        named = raw.get("recipe") if isinstance(raw, dict) else None
+        preset = RECIPES.get(named, {}) if isinstance(named, str) else {}
         merged = dict(raw) if preset else raw
         for section, values in preset.items():
             given = merged.get(section, {})
@@ -259,11 +261,7 @@ class Config(Section):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        absent = isinstance(error, FileNotFoundError)
-        raise ConfigError(f"{path}: {'there is no such file' if absent else f'cannot be read as YAML ({_first_line(error)})'}.") from error
+    raw = read_yaml(path, ConfigError)
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
     return raw or {}
@@ -284,7 +282,7 @@ def _apply(raw: dict[str, Any], settings: Sequence[str]) -> None:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise ConfigError(f"--set {setting}: expected section.name=value, for example --set train.lr=1e-3.")
+            raise ConfigError(f"--set {_cut(setting)}: expected section.name=value, for example --set train.lr=1e-3.")
         _put(raw, name.strip().split("."), _value(text), setting)
 
 
@@ -297,26 +295,32 @@ def check_name(path: Sequence[str], where: str) -> None:
     for depth, key in enumerate(path):
         known = _names_at(path[:depth])
         if not known:
-            raise ConfigError(f"{where}: {'.'.join(path[:depth])!r} is one value, not a section.")
+            raise ConfigError(f"{where}: {shown('.'.join(path[:depth]))} is one value, not a section.")
         if key not in known:
             there = [f"{name}.{path[-1]}" for name in Config.model_fields if depth and path[-1] in _names_at([name])]
             meant = f" Did you mean {there[0]!r}?" if there else did_you_mean(key, known)
-            raise ConfigError(f"{where}: unknown setting {'.'.join(path[: depth + 1])!r}.{meant}")
+            raise ConfigError(f"{where}: unknown setting {shown('.'.join(path[: depth + 1]))}.{meant}")
 
 
 def _put(raw: dict[str, Any], path: list[str], value: Any, setting: str) -> None:
-    check_name(path, f"--set {setting}")
+    check_name(path, f"--set {_cut(setting)}")
     here = raw
     for key in path[:-1]:
         here = here.setdefault(key, {})
+        if not isinstance(here, dict):
+            raise ConfigError(f"--set {_cut(setting)}: {key} was set to {shown(here)} before, which is no section; leave that out.")
     here[path[-1]] = value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CUT else f"{text[:CUT]}..."
 
 
 def _value(text: str) -> Any:
     """YAML, and also 1e-3, which YAML 1.1 takes for a word."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = plain_yaml(text)
+    except ValueError:
         return text
     if isinstance(value, str):
         try:
@@ -328,12 +332,12 @@ def _value(text: str) -> Any:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path = ".".join(_cut(str(part)) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _names_at(first["loc"][:-1])
-        return f"unknown setting {path!r}.{did_you_mean(str(first['loc'][-1]), known)}"
+        return f"unknown setting {shown(path)}.{did_you_mean(str(first['loc'][-1]), known)}"
     words = re.findall(r"[\w-]+", first["msg"]) if first["type"] in ("literal_error", "string_pattern_mismatch") else []
-    return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {first['input']!r}.{near(str(first['input']), words)}"
+    return f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}, got {shown(first['input'])}.{near(str(first['input']), words)}"
 
 
 def _names_at(path: Sequence[int | str]) -> list[str]:
@@ -344,7 +348,3 @@ def _names_at(path: Sequence[int | str]) -> list[str]:
             return []
         section = inner
     return list(section.model_fields)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

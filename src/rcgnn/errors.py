@@ -3,16 +3,66 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 SHOWN = 8
 """Known names that a message lists at most."""
+CUT = 60
+"""Characters of what somebody wrote that a message shows at most."""
+LONGEST = 1000
+"""Characters of a message; of a longer one the middle is left out, since where it is stands first and what to do last."""
+JOINER = "\u200d"
+"""Holds compound emoji together; the only invisible formatting character that is shown."""
+
+
+def visible(text: object) -> str:
+    r"""Text on one line without anything a terminal obeys: control, bidirectional and line-breaking characters become escapes.
+
+    Example:
+        >>> visible("pump\x1b[2J")
+        'pump\\x1b[2J'
+    """
+    return "".join(c if _printable(c) else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def _printable(character: str) -> bool:
+    return character == JOINER or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def shown(value: object, most: int = CUT) -> str:
+    """What somebody wrote, as a message quotes it: never much longer than `most` characters.
+
+    Example:
+        >>> shown("oops"), shown([1, 2]), shown("a long story", most=6)
+        ("'oops'", '[1, 2]', "'a long...'")
+    """
+    cut = isinstance(value, str | bytes) and len(value) > most
+    text = repr(value[:most]) if cut and isinstance(value, str | bytes) else repr(value)
+    if cut:
+        return f"{text[:-1]}...{text[-1]}"
+    return text if len(text) <= most + 2 or isinstance(value, str | bytes) else f"{text[:most]}..."
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """The first few names, as a message lists them.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(name if len(name) <= CUT else f"{name[:CUT]}..." for name in names[:most]) + more
 
 
 class RcgnnError(Exception):
-    """Root of the tree; `exit_code` is what the command line returns for it."""
+    """Root of the tree; `exit_code` is what the command line returns for it. A message is one line, whatever a file is called."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        text = visible(message)
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[5 - LONGEST // 2 :]}")
 
 
 class InputError(RcgnnError, ValueError):
@@ -48,7 +98,7 @@ def near(word: str, known: Sequence[str]) -> str:
         >>> near("autoo", ["auto", "off"]), near("xyz", ["auto", "off"])
         (" Did you mean 'auto'?", '')
     """
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word[:CUT], known, n=1, cutoff=0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 

@@ -19,13 +19,15 @@ from pydantic import ConfigDict
 
 from rcgnn.config import Config, PriorConfig, ScreenConfig
 from rcgnn.delay import LONGEST
-from rcgnn.errors import ConfigError, did_you_mean
+from rcgnn.errors import ConfigError, did_you_mean, shown
 from rcgnn.series import BoolArray, IntArray
 
 _WORD = r'"(?:[^"]|"")*"|.+?'
 _LINK = re.compile(rf"\s*(?P<cause>{_WORD})\s*->\s*(?P<effect>{_WORD})\s*", re.DOTALL)
 _LAG = re.compile(r"(?P<link>.*)@(?P<lags>[^@\"]*)", re.DOTALL)
-_LAGS = re.compile(r"\s*(\d+)\s*(?:\.\.\s*(\d+)\s*)?")
+_LAGS = re.compile(r"\s*(\d{1,9})\s*(?:\.\.\s*(\d{1,9})\s*)?")
+SAID, LONGEST_TEXT = 120, 2_000
+"""Characters of a statement: that a message repeats, and at most."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,10 @@ class _Statements:
         """All that is forbidden, by forbid, exogenous, tiers and lags."""
         bans = [self.link("prior.forbid", text) for text in config.forbid]
         every, lags = tuple(range(len(self.names))), tuple(range(self.max_lag + 1))
-        bans += [_Said(f"prior.exogenous {w!r}", every, self.word(w, f"prior.exogenous: {w!r}"), lags) for w in config.exogenous]
+        bans += [
+            _Said(f"prior.exogenous {shown(w, SAID)}", every, self.word(w, f"prior.exogenous: {shown(w, SAID)}"), lags)
+            for w in config.exogenous
+        ]
         return [*bans, *self._tiers(config.tiers, lags), *self._known_lags(config.lags)]
 
     def requirements(self, texts: Iterable[str]) -> list[Required]:
@@ -200,7 +205,7 @@ class _Statements:
         return list(found.values())
 
     def _tiers(self, tiers: Sequence[Sequence[str]], lags: tuple[int, ...]) -> list[_Said]:
-        groups = [tuple(i for w in tier for i in self.word(w, f"prior.tiers: {w!r}")) for tier in tiers]
+        groups = [tuple(i for w in tier for i in self.word(w, f"prior.tiers: {shown(w, SAID)}")) for tier in tiers]
         for later in range(len(groups)):
             for earlier in range(later):
                 both = sorted(set(groups[later]) & set(groups[earlier]))
@@ -226,7 +231,10 @@ class _Statements:
 
     def link(self, section: str, text: str, *, with_lags: bool = False) -> _Said:
         """One link as it was written."""
-        where = f"{section}: {text!r}"
+        where = f"{section}: {shown(text, SAID)}"
+        if len(text) > LONGEST_TEXT:
+            raise ConfigError(f"{where} is not a link: expected at most {LONGEST_TEXT:,} characters, got {len(text):,}.")
+        text = text.strip()
         whole = _LINK.fullmatch(text)
         effect = whole["effect"] if whole else ""
         said = None if effect in self.names else _LAG.fullmatch(text)
@@ -237,24 +245,25 @@ class _Statements:
                 "round a name that contains '->' or '@'."
             )
         if with_lags and not said:
-            raise ConfigError(f"{where} names no delay; write for example {text.strip() + ' @ 1..2'!r}.")
+            raise ConfigError(f"{where} names no delay; write for example {shown(text.strip() + ' @ 1..2', SAID)}.")
         lags = self.lags(said["lags"], where) if said else tuple(range(self.max_lag + 1))
         causes, effects = (self.word(parts[end], where) for end in ("cause", "effect"))
         if len(causes) == len(effects) == 1 and causes == effects:
             raise ConfigError(f"{where} links {self.names[causes[0]]!r} to itself; a sensor's own past is always used and never a link.")
-        return _Said(f"{section} {text!r}", causes, effects, lags)
+        return _Said(f"{section} {shown(text, SAID)}", causes, effects, lags)
 
     def lags(self, text: str, where: str) -> tuple[int, ...]:
         """`2` or `0..3`."""
         found = _LAGS.fullmatch(text)
         if found is None:
             raise ConfigError(
-                f"{where}: {text.strip()!r} is not a delay; write '@ 2' or '@ 0..3' (a name that contains '@' needs double quotes)."
+                f"{where}: {shown(text.strip(), SAID)} is not a delay; write '@ 2' or '@ 0..3' "
+                "(a name that contains '@' needs double quotes)."
             )
         first, last = int(found[1]), int(found[2] or found[1])
         if first > last or last > self.max_lag:
             raise ConfigError(
-                f"{where}: expected delays from 0 to data.max_lag = {self.max_lag}, the smaller one first, got {text.strip()!r}."
+                f"{where}: expected delays from 0 to data.max_lag = {self.max_lag}, the smaller one first, got {shown(text.strip(), SAID)}."
             )
         return tuple(range(first, last + 1))
 
@@ -268,7 +277,7 @@ class _Statements:
         found = () if quoted else tuple(i for i, known in enumerate(self.names) if fnmatchcase(known, name))
         if not found:
             matches = "" if quoted else " or matches it"
-            raise ConfigError(f"{where}: no sensor is called {name!r}{matches}.{did_you_mean(name, self.names)}")
+            raise ConfigError(f"{where}: no sensor is called {shown(name)}{matches}.{did_you_mean(name, self.names)}")
         return found
 
 
@@ -287,7 +296,7 @@ def _narrowed(required: list[Required], permitted: BoolArray, bans: list[_Said],
             against = [ban for k in one.lags for ban in bans if ban.about(one.cause, one.effect, k)]
             alone = [ban for ban in against if all(ban.about(one.cause, one.effect, k) for k in one.lags)]
             texts = dict.fromkeys(ban.text for ban in (alone[:1] or against))
-            raise _contradiction(f"prior.require {one.text!r}", " with ".join(texts), names[one.cause], names[one.effect])
+            raise _contradiction(f"prior.require {shown(one.text, SAID)}", " with ".join(texts), names[one.cause], names[one.effect])
     return [replace(one, lags=_left(one, permitted)) for one in required]
 
 

@@ -215,3 +215,11 @@ def test_new_tables_are_binned_as_the_fit_was(rcgnn, tmp_path):
         assert code == 2
         assert "data.resample=2min needs a time" in err
     assert not (tmp_path / "other").exists()
+
+
+def test_max_cells_holds_for_the_tables_of_predict_and_intervene(rcgnn, plant):
+    rest = plant / "rest.csv"
+    for words in (("predict", plant / "run", rest), ("intervene", plant / "run", "--set", "dead=1", "--start", rest)):
+        code, _, err = rcgnn(*words, "--max-cells", 999)
+        assert code == 2
+        assert "rest.csv: expected at most 999 cells, got 200 rows x 5 columns = 1,000" in err

@@ -292,7 +292,7 @@ def test_parquet(tmp_path):
     assert np.diff(s.time).tolist() == [3600.0, 3600.0]
     assert s.mask.tolist() == [[True] * 3, [True, False, True], [True] * 3]
     pd.DataFrame({"a": [1.0], "b": [[1, 2]]}).to_parquet(tmp_path / "u.parquet")
-    with pytest.raises(TableError, match="column 'b' must hold numbers, but row 1"):
+    with pytest.raises(TableError, match=r"column 'b' must hold numbers, got list<.*give each of its parts a column"):
         read_table(tmp_path / "u.parquet")
 
 
@@ -343,7 +343,7 @@ def test_npz(tmp_path):
         ({"Y": x}, "no array 'values' or 'X'"),
         ({"X": x, "mask": x[:2]}, "must agree"),
         ({"X": x, "names": ["a"]}, "1 names for 2"),
-        ({"X": x, "names": np.array(["a", None], dtype=object)}, "plain arrays"),
+        ({"X": x, "names": np.array(["a", None], dtype=object)}, "names must be plain .* got Python objects, which are never loaded"),
         ({"X": x[:, 0]}, "rows, sensors"),
         ({"X": np.array([["a"]])}, "must be numbers"),
         ({"X": x, "regime": [1]}, "one per row"),
@@ -364,7 +364,7 @@ def test_origin_folder_never_opens_the_truth(tmp_path):
     s = read_table(tmp_path)
     assert (s.shape, s.mask.sum(), s.regime_names) == ((20, 3), (x > -1).sum(), ("0", "1"))
     np.save(tmp_path / "X.npy", np.array([{"a": 1}], dtype=object))
-    with pytest.raises(TableError, match=r"X\.npy: cannot be read as a plain"):
+    with pytest.raises(TableError, match=r"X\.npy: values must be plain .* got Python objects"):
         read_table(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,18 @@ def test_broken_files_say_why(tmp_path, text, says):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no such file"):
         read_truth(tmp_path / "none.csv", NAMES, 3)
+    for name in ("pipe.csv", "pipe.npy"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="expected a file, got a pipe"):
+            read_truth(tmp_path / name, NAMES, 3)
+
+
+def test_a_cell_that_is_no_cell(tmp_path):
+    (tmp_path / "t.csv").write_text('cause,effect\n"' + "x" * 200_000 + "\n")
+    with pytest.raises(TableError, match=r"cannot be split into cells \(field larger"):
+        read_truth(tmp_path / "t.csv", NAMES, 3)
 
 
 def test_not_text(tmp_path):

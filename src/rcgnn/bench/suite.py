@@ -8,12 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rcgnn.bench.job import DEFAULT, OURS, Case, check_method
 from rcgnn.bench.names import did_you_mean
 from rcgnn.errors import ConfigError, InputError
+from rcgnn.files import read_yaml
 
 ALL = "all"
 FIRST_LOOK = (OURS, "granger", "granger+clean", "lasso-var", "correlation", "random", "empty")
@@ -195,12 +195,9 @@ def read_suite(path: Path) -> Suite:
     Raises:
         ConfigError: not readable, not YAML, an unknown name or a value out of range, in one sentence.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such suite file.{_neighbours(path)}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from error
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such suite file.{_neighbours(path)}")
+    raw = read_yaml(path, ConfigError)
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a suite such as 'blocks: [{{name: first, systems: [linear]}}]', got {type(raw).__name__}.")
     try:

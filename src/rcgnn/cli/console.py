@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,10 +10,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from rcgnn.errors import visible
+
 ENDLESS = 100_000
 """Columns of a pipe or a file: nothing is wrapped or cut there."""
-JOINER = "\u200d"
-"""Holds compound emoji together; the only invisible formatting character that is printed."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -25,17 +24,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def safe(text: object) -> str:
-    r"""Text without anything a terminal obeys: control, bidirectional and line-breaking characters become escapes.
-
-    Example:
-        >>> safe("pump\x1b[2J")
-        'pump\\x1b[2J'
-    """
-    return "".join(c if _printable(c) else c.encode("unicode_escape").decode("ascii") for c in str(text))
-
-
-def _printable(character: str) -> bool:
-    return character == JOINER or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    """Text without anything a terminal obeys."""
+    return visible(text)
 
 
 def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> None:

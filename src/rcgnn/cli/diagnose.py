@@ -42,11 +42,13 @@ def _log(path: Path) -> Log:
     from rcgnn.config import Config
     from rcgnn.diagnosis.foreign import Log, read_log
     from rcgnn.errors import InputError
+    from rcgnn.files import check_file
     from rcgnn.rundir import RunDir
 
     if path.is_dir():
         stored = RunDir.open(path)
         return Log(stored.records(), stored.config())
+    check_file(path, InputError)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

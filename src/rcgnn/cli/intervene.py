@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.values import CellsOption
+
 
 def intervene(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that fit wrote.")],
@@ -14,6 +16,7 @@ def intervene(
     sets: Annotated[list[str], typer.Option("--set", metavar="SENSOR=VALUE", help="A sensor and the value it is held at.")],
     horizon: Annotated[int, typer.Option(help="Steps to look ahead.")] = 10,
     start: Annotated[Path | None, typer.Option(metavar="TABLE", help="Its last rows are the start [last rows of the fit].")] = None,
+    max_cells: CellsOption = None,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="File for every step of every sensor.")] = None,
 ) -> None:
     """Hold sensors at values and follow the fitted equations, beside the path without.
@@ -32,7 +35,7 @@ def intervene(
     stored = RunDir.open(run)
     mechanism = Mechanism.from_arrays(stored.equations())
     config = stored.config()
-    rows = None if start is None else regular(read_table(start), config.data.resample)[0]
+    rows = None if start is None else regular(read_table(start, max_cells=max_cells), config.data.resample)[0]
     found = simulate(mechanism, pairs_of(sets), horizon, start=rows, rng=rng(config.seed, "intervene"))
     to, last = console(), found.frame().query("step == @horizon")
     numbers = ("base", "path", "path_low", "path_high", "difference", "difference_low", "difference_high")

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.values import CellsOption
 
-def predict(
+
+def predict(  # noqa: PLR0913 - one parameter an option
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that fit wrote.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="Table with the sensors of the run; best one that fit has not seen.")],
     *,
@@ -16,6 +18,7 @@ def predict(
     time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the time of each row.")] = None,
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
+    max_cells: CellsOption = None,
 ) -> None:
     """Forecast every row of a table from the rows before it, and say how good that was.
 
@@ -31,7 +34,8 @@ def predict(
 
     stored = RunDir.open(run)
     mechanism = Mechanism.from_arrays(stored.equations())
-    rows, _ = regular(read_table(table, time=time, regime=regime, na=tuple(na or ())), stored.config().data.resample)
+    given = read_table(table, time=time, regime=regime, na=tuple(na or ()), max_cells=max_cells)
+    rows, _ = regular(given, stored.config().data.resample)
     done = forecast(mechanism, rows, set_aside=mechanism.clean)
     to = console()
     scores = ([s.sensor, str(s.rows), *(cell(x) for x in (s.r2, s.persistence, s.inside))] for s in done.scores())

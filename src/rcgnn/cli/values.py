@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from rcgnn.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+CellsOption = Annotated[int | None, typer.Option("--max-cells", metavar="N", min=1, help="Most cells of all tables [default: by memory].")]
 
 
 def lag(text: str) -> str:

@@ -2,51 +2,113 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.data.columns import Roles
-from rcgnn.errors import TableError
+from rcgnn.data.limits import Limit
+from rcgnn.errors import TableError, listed
 from rcgnn.series import Series, default_names
 
 _KEYS = {"values": ("values", "X"), "mask": ("mask", "M"), "names": ("names",), "regime": ("regime", "e"), "time": ("time",)}
 """What an array means, and the names under which it is looked for."""
 
-_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RuntimeError,  # NotImplementedError and RecursionError too
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What NumPy and zipfile raise over damaged files."""
+_MOST_NAMES = 2**26
+"""Bytes of the names in an archive at most."""
 
 
 def read_npz(path: Path, roles: Roles) -> Series:
     """A series from an archive with `values` or `X` [T, N] (or windows [W, L, N]), optional `mask`, `names`, `regime`, `time`."""
     source = str(path)
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise TableError(f"{source}: not an .npz archive; write it with numpy.savez.")
-            found = {what: next((key for key in keys if key in archive.files), None) for what, keys in _KEYS.items()}
+    with _plain(source, "an .npz archive of plain arrays"), path.open("rb") as handle:
+        if not zipfile.is_zipfile(handle):
+            raise TableError(f"{source}: cannot be read as an .npz archive of plain arrays (it is no archive); write it with numpy.savez.")
+        with zipfile.ZipFile(handle) as archive:
+            files = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            found = {what: next((files[key] for key in keys if key in files), None) for what, keys in _KEYS.items()}
             if found["values"] is None:
-                raise TableError(f"{source}: no array 'values' or 'X' in the archive, only {archive.files}; name the readings 'values'.")
-            parts = {what: archive[key] for what, key in found.items() if key is not None}
-    except TableError:
-        raise
-    except _BROKEN as error:
-        raise TableError(f"{source}: cannot be read as an .npz archive of plain arrays ({error}).") from error
+                there = listed(list(files)) or "nothing"
+                raise TableError(f"{source}: no array 'values' or 'X' in the archive, only {there}; name the readings 'values'.")
+            parts = {what: _member(archive, name, what, source, roles.limit) for what, name in found.items() if name is not None}
     return from_arrays(parts, roles, source)
+
+
+def _member(archive: zipfile.ZipFile, name: str, what: str, source: str, limit: Limit) -> NDArray:
+    with archive.open(name) as member:
+        _check_head(member, what, source, limit)
+    with archive.open(name) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    return np.asarray(array)
 
 
 def read_npy(path: Path, roles: Roles) -> Series:
     """A series from one array [T, N] (or windows [W, L, N]), mapped into memory: only the series itself takes room."""
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _BROKEN as error:
-        raise TableError(f"{path}: cannot be read as a plain NumPy array ({error}).") from error
-    if not isinstance(values, np.ndarray):
-        raise TableError(f"{path}: expected one array as numpy.save writes it, got an archive; name the file .npz.")
-    return from_arrays({"values": values}, roles, str(path))
+    return from_arrays({"values": _mapped(path, "values", roles.limit)}, roles, str(path))
+
+
+def _mapped(path: Path, what: str, limit: Limit) -> NDArray:
+    source = str(path)
+    with _plain(source, "a plain NumPy array"):
+        with path.open("rb") as handle:
+            if zipfile.is_zipfile(handle):
+                raise TableError(f"{source}: expected one array as numpy.save writes it, got an archive; name the file .npz.")
+            handle.seek(0)
+            _check_head(handle, what, source, limit)
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _check_head(file: IO[bytes], what: str, source: str, limit: Limit) -> None:
+    """Judges an array by its header, which may claim any size.
+
+    Raises:
+        TableError: Python objects, or more cells than may be read.
+    """
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version[0]}.{version[1]} is for arrays of records")
+    shape, _, kind = read(file)
+    if kind.hasobject:
+        raise TableError(
+            f"{source}: {what} must be plain numbers or text, got Python objects, which are never loaded; save it with another dtype."
+        )
+    size = math.prod(shape)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"the header says the shape {shape}")
+    if kind.kind not in "fiub" and size * kind.itemsize > _MOST_NAMES:
+        raise TableError(f"{source}: {what} claims {size * kind.itemsize:,} bytes of {kind}; expected at most {_MOST_NAMES:,} bytes.")
+    columns = shape[-1] if len(shape) > 1 else 1
+    limit.check(source if what == "values" else f"{source}: {what}", size // columns if columns else 0, columns)
 
 
 def is_origin_folder(folder: Path) -> bool:
@@ -57,14 +119,22 @@ def is_origin_folder(folder: Path) -> bool:
 def read_origin_folder(folder: Path, roles: Roles) -> Series:
     """A series from `X.npy` [T, N] or [W, L, N], `M.npy` (1 = observed) and `e.npy` (regime per row or window)."""
     files = {"values": "X.npy", "mask": "M.npy", "regime": "e.npy"}
-    parts = {}
-    for what, name in files.items():
-        if (folder / name).is_file():
-            try:
-                parts[what] = np.load(folder / name, allow_pickle=False)
-            except _BROKEN as error:
-                raise TableError(f"{folder / name}: cannot be read as a plain NumPy array ({error}).") from error
+    parts = {what: _mapped(folder / name, what, roles.limit) for what, name in files.items() if (folder / name).is_file()}
     return from_arrays(parts, roles, str(folder))
+
+
+@contextmanager
+def _plain(source: str, expected: str) -> Iterator[None]:
+    """What damaged arrays raise, as one sentence; what NumPy warns of, not at all."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except TableError:
+        raise
+    except _BROKEN as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise TableError(f"{source}: cannot be read as {expected} ({why}); is the file complete?") from error
 
 
 def from_arrays(parts: Mapping[str, NDArray], roles: Roles, source: str) -> Series:

@@ -42,6 +42,16 @@ def is_temporal(array: Any) -> bool:
     return bool(pa.types.is_temporal(array.type))
 
 
+def value_at(array: Any, row: int) -> Any:
+    """One cell as a value of Python, or its kind where Python has no such value (a date in the year 300000)."""
+    import pyarrow as pa
+
+    try:
+        return array[row].as_py()
+    except (pa.ArrowException, ValueError, OverflowError, TypeError, ImportError):
+        return f"{array.type}"
+
+
 def blank(array: Any, na: Sequence[str]) -> Any:
     """Text cells with every missing marker turned into null."""
     import pyarrow as pa

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rcgnn.data.cells import NUMBER, blank, decode, floats, is_temporal, is_text, numbers
+from rcgnn.data.cells import NUMBER, blank, decode, floats, is_temporal, is_text, numbers, value_at
 from rcgnn.data.clock import all_clock, to_seconds
-from rcgnn.errors import TableError
+from rcgnn.data.limits import Limit
+from rcgnn.errors import TableError, listed, shown
 from rcgnn.series import FloatArray, IntArray, Series, frozen
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "index", "row", "unnamed: 0", "__index_level_0__")
@@ -54,17 +55,18 @@ class Columns:
 
     def option(self, name: str, value: object = None) -> str:
         """`--time 'day'` or `time='day'`."""
-        given = "" if value is None else f" {value!r}" if self.dashes else f"={value!r}"
+        given = "" if value is None else f" {shown(value)}" if self.dashes else f"={shown(value)}"
         return f"--{name}{given}" if self.dashes else f"{name}{given}"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What the user said about the columns."""
+    """What the user said about the table: what its columns are, and how large it may be."""
 
     time: str | None = None
     regime: str | None = None
     na: Sequence[str] = field(default=())
+    limit: Limit = field(default_factory=lambda: Limit.of(None))
 
 
 def assemble(table: Columns, roles: Roles) -> Series:
@@ -75,13 +77,16 @@ def assemble(table: Columns, roles: Roles) -> Series:
     """
     table = _without_empty_tail(table)
     _check_names(table)
+    if roles.time is not None and roles.time == roles.regime:
+        both = f"{table.option('time')} and {table.option('regime')}"
+        raise TableError(f"{table.source}: column {shown(roles.time)} is named for {both}; a column is one of them.")
     arrays = Decoded(table)
     times = _time_columns(table, arrays, roles)
     stamps = _stamps(table, arrays, times) if times else None
     regime, labels = _regime(table, arrays, roles) if roles.regime else (np.zeros(0, np.int64), ("0",))
     sensors = [name for name in table.names if name not in times and name != roles.regime]
     if not sensors:
-        raise TableError(f"{table.source}: no column is left for a sensor; the table has only {list(table.names)}.")
+        raise TableError(f"{table.source}: no column is left for a sensor; the table has only {listed(table.names)}.")
     values = np.empty((len(table.arrays[0]), len(sensors)), order="F")
     for place, name in enumerate(sensors):
         values[:, place] = _sensor(table, name, arrays[name], roles)
@@ -135,21 +140,21 @@ def _filled(array: Any) -> Any:
 
 
 def _check_names(table: Columns) -> None:
+    seen: dict[str, int] = {}
     for place, name in enumerate(table.names, start=1):
         if not name:
             hint = " (a row index? save the table without it)" if place == 1 else ""
             raise TableError(f"{table.source}: column {place} has no name{hint}; name it in the header or remove it.")
-        if table.names.index(name) != place - 1:
-            first = table.names.index(name) + 1
-            raise TableError(f"{table.source}: columns {first} and {place} are both called {name!r}; rename one of them.")
+        if seen.setdefault(name, place) != place:
+            raise TableError(f"{table.source}: columns {seen[name]} and {place} are both called {shown(name)}; rename one of them.")
 
 
 def _known(table: Columns, name: str, option: str) -> str:
     if name in table.names:
         return name
     near = difflib.get_close_matches(name, table.names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(table.names[:12])}."
-    raise TableError(f"{table.source}: there is no column {name!r} for {table.option(option)}; {hint}")
+    hint = f"did you mean {shown(near[0])}?" if near else f"the columns are {listed(table.names)}."
+    raise TableError(f"{table.source}: there is no column {shown(name)} for {table.option(option)}; {hint}")
 
 
 def _time_columns(table: Columns, arrays: Decoded, roles: Roles) -> list[str]:
@@ -198,33 +203,41 @@ def _stamps(table: Columns, arrays: Decoded, names: list[str]) -> FloatArray:
     seconds = _seconds(table, array)
     lost = np.flatnonzero(~np.isfinite(seconds))
     if lost.size:
-        got = array[int(lost[0])].as_py()
+        got = value_at(array, int(lost[0]))
         raise TableError(
-            f"{table.source}: {table.locate(int(lost[0]))} has no usable time in column {name!r}: expected a number or a date such as "
-            f"2024-01-31 18:00:00, got {got!r}. Correct the cell or remove the row."
+            f"{table.source}: {table.locate(int(lost[0]))} has no usable time in column {shown(name)}: expected a number or a date such as "
+            f"2024-01-31 18:00:00, got {shown(got)}. Correct the cell or remove the row."
         )
     back = np.flatnonzero(np.diff(seconds) <= 0)
     if back.size:
         row = int(back[0])
         raise TableError(
-            f"{table.source}: time does not rise from {table.locate(row)} ({array[row].as_py()}) to {table.locate(row + 1)} "
-            f"({array[row + 1].as_py()}); sort the table by {name!r} and drop repeated stamps."
+            f"{table.source}: time does not rise from {table.locate(row)} ({shown(value_at(array, row))}) to {table.locate(row + 1)} "
+            f"({shown(value_at(array, row + 1))}); sort the table by {shown(name)} and drop repeated stamps."
         )
     return seconds
 
 
 def _seconds(table: Columns, array: Any) -> FloatArray:
+    if is_temporal(array):
+        return _temporal_seconds(array)
+    values, bad = numbers(array, (), table.decimal)
+    return values if bad is None or not is_text(array) else to_seconds(blank(array, ()).to_pylist())[0]
+
+
+def _temporal_seconds(array: Any) -> FloatArray:
+    """Stamps, dates, times of day or durations in seconds; finer than a microsecond is cut off. NaN where null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if is_temporal(array):
-        kind = array.type
-        if pa.types.is_date(kind):
-            array = pc.cast(array, pa.timestamp("s"))
-        micro = pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us")
-        return floats(pc.cast(pc.cast(array, micro, safe=False), pa.int64())) / 1e6
-    values, bad = numbers(array, (), table.decimal)
-    return values if bad is None or not is_text(array) else to_seconds(blank(array, ()).to_pylist())[0]
+    kind = array.type
+    if pa.types.is_interval(kind):
+        return np.full(len(array), np.nan)
+    if pa.types.is_date(kind):
+        days = pc.cast(array, pa.date32())
+        return floats(pc.cast(days, pa.int32())) * 86_400.0
+    whole = pc.cast(array, pa.int32() if kind.bit_width == 32 else pa.int64())
+    return floats(pc.divide(whole, 1000) if kind.unit == "ns" else whole) / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e6}[kind.unit]
 
 
 def _regime(table: Columns, arrays: Decoded, roles: Roles) -> tuple[IntArray, tuple[str, ...]]:
@@ -234,7 +247,7 @@ def _regime(table: Columns, arrays: Decoded, roles: Roles) -> tuple[IntArray, tu
     cells = blank(array, roles.na).to_pylist() if is_text(array) else array.to_pylist()
     empty = next((row for row, cell in enumerate(cells) if cell is None or (isinstance(cell, float) and np.isnan(cell))), None)
     if empty is not None:
-        raise TableError(f"{table.source}: {table.locate(empty)} has no regime in column {name!r}; every row needs one.")
+        raise TableError(f"{table.source}: {table.locate(empty)} has no regime in column {shown(name)}; every row needs one.")
     kinds = set(cells)
     labels = sorted(kinds) if not is_text(array) else sorted(kinds, key=_numeric_first)
     place = {label: index for index, label in enumerate(labels)}
@@ -255,19 +268,22 @@ def _sensor(table: Columns, name: str, array: Any, roles: Roles) -> FloatArray:
     if bad is None:
         return values
     remedy = _remedy(table, name, array, bad)
-    raise TableError(f"{table.source}: column {name!r} must hold numbers, but {table.locate(bad)} holds {array[bad].as_py()!r}. {remedy}")
+    raise TableError(
+        f"{table.source}: column {shown(name)} must hold numbers, but {table.locate(bad)} holds {shown(value_at(array, bad))}. {remedy}"
+    )
 
 
 def _remedy(table: Columns, name: str, array: Any, bad: int) -> str:
     """What to do about a cell that is no number."""
-    cell, regime = str(array[bad].as_py()), table.option("regime", name)
+    cell, regime = str(value_at(array, bad)), table.option("regime", name)
+    quoted = shown(cell)
     if _dates(array):
         return f"It holds dates: name it with {table.option('time', name)}, or remove it."
     if re.match(THOUSANDS, cell):
         return "Write numbers without a mark between thousands."
     if _labels(table, array):
         return f"It holds text: remove the column, or, if it says the operating mode, name it with {regime}."
-    marker = f"{cell!r} means a missing value, " + (f"say --na {cell!r}" if table.dashes else "make it None")
+    marker = f"{quoted} means a missing value, " + (f"say --na {quoted}" if table.dashes else "make it None")
     units = " If the line holds units, remove the line." if bad == 0 and table.padded else ""
     return f"Remove the column, name it with {regime}, or, if {marker}.{units}"
 

@@ -13,7 +13,7 @@ from rcgnn.data.arrays import from_arrays
 from rcgnn.data.columns import Columns, Roles, assemble
 from rcgnn.data.labelled import is_labelled, to_frame
 from rcgnn.data.readers import read_table
-from rcgnn.errors import TableError
+from rcgnn.errors import TableError, shown
 from rcgnn.series import Series, concatenate, default_names
 
 _EXPECTED = "a pandas or polars frame, a NumPy array [rows, sensors], a Series, the path of a table, or a list of those"
@@ -65,6 +65,8 @@ def _is_frame(data: Any) -> bool:
 def _array(data: Any, roles: Roles, names: Sequence[str] | None) -> Series:
     if isinstance(data, np.ndarray) and np.iscomplexobj(data):
         raise TableError("data: expected real numbers, got complex ones; give their real part, size or phase as sensors of their own.")
+    if isinstance(data, np.ndarray) and data.dtype.kind in "VMm":
+        raise TableError(f"data: expected {_EXPECTED}; got an array of {data.dtype}, which is not an array of numbers; convert it.")
     try:
         values = np.ma.filled(np.ma.asarray(data, dtype=np.float64), np.nan) if np.ma.isMaskedArray(data) else np.asarray(data, np.float64)
     except (TypeError, ValueError) as error:
@@ -91,7 +93,7 @@ def _frame(data: Any, roles: Roles, names: Sequence[str] | None) -> Series:
     if hasattr(data, "index"):
         twice = data.columns[data.columns.duplicated()]
         if len(twice):
-            raise TableError(f"frame: two columns are both called {str(twice[0])!r}; rename one of them.")
+            raise TableError(f"frame: two columns are both called {shown(str(twice[0]))}; rename one of them.")
     try:
         frame = nw.from_native(data)
         eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
@@ -113,15 +115,24 @@ def _arrow(column: Any, label: str) -> Any:
     import pyarrow as pa
 
     try:
-        try:
-            array = column.to_arrow()
-        except pa.ArrowException:
-            array = pa.array(np.asarray(column.to_numpy(), np.float64))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise TableError(f"frame: column {label!r} must hold numbers, got cells of several kinds ({error}); convert it.") from error
+        array = column.to_arrow()
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError):
+        return _converted(column, label)
     if pa.types.is_fixed_size_binary(array.type):
-        raise TableError(f"frame: column {label!r} must hold numbers, got Python objects; convert it to numbers or dates.")
+        raise TableError(f"frame: column {shown(label)} must hold numbers, got Python objects; convert it to numbers or dates.")
     return array
+
+
+def _converted(column: Any, label: str) -> Any:
+    """A column that Arrow has no kind for, cell by cell: integers beyond 64 bits, fractions, mixed numbers."""
+    import pandas as pd
+    import pyarrow as pa
+
+    cells = column.to_list()
+    try:
+        return pa.array([None if cell is None or cell is pd.NA else float(cell) for cell in cells], pa.float64(), from_pandas=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TableError(f"frame: column {shown(label)} must hold numbers, got cells of several kinds ({error}); convert it.") from error
 
 
 def _datetime_index(data: Any) -> Any:

@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rcgnn.data.arrays import is_origin_folder, read_npy, read_npz, read_origin_folder
-from rcgnn.data.columns import Columns, Roles, assemble
+from rcgnn.data.columns import Roles
+from rcgnn.data.limits import Limit
+from rcgnn.data.parquet import read_parquet
 from rcgnn.data.text import read_text
 from rcgnn.errors import TableError
+from rcgnn.files import check_file
 from rcgnn.series import Series, concatenate
 
-if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
-
 Reader = Callable[[Path, Roles], Series]
-
-
-def read_parquet(path: Path, roles: Roles) -> Series:
-    """A series from a parquet file, column by column; the index of a pandas frame comes first, as it does on the screen."""
-    from pyarrow import parquet
-
-    with _complete(path):
-        file = parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        stored = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
-        index = [name for name in stored if isinstance(name, str) and name in names]
-        order = [*index, *(name for name in names if name not in index)]
-    with file:
-        return assemble(Columns(tuple(order), ParquetColumns(file, order, path), str(path)), roles)
-
-
-class ParquetColumns(Sequence[Any]):
-    """Columns of an open parquet file, read when they are asked for: never more than one is in memory."""
-
-    def __init__(self, file: ParquetFile, order: Sequence[str], path: Path) -> None:
-        self._file, self._order, self._path = file, order, path
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, place: Any) -> Any:
-        with _complete(self._path):
-            return self._file.read(columns=[self._order[place]]).column(0)
-
-
-@contextmanager
-def _complete(path: Path) -> Iterator[None]:
-    """What a damaged parquet file raises, as one sentence."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:  # the last two: metadata that is no object
-        first = (str(error).splitlines() or [""])[0]
-        raise TableError(f"{path}: cannot be read as parquet ({first}); is the file complete?") from error
 
 
 READERS: dict[str, Reader] = {
@@ -74,7 +32,9 @@ READERS: dict[str, Reader] = {
 """Formats by the end of the file name."""
 
 
-def read_table(path: Path | str, *, time: str | None = None, regime: str | None = None, na: Sequence[str] = ()) -> Series:
+def read_table(
+    path: Path | str, *, time: str | None = None, regime: str | None = None, na: Sequence[str] = (), max_cells: int | None = None
+) -> Series:
     r"""One table, or one folder, as a series.
 
     Args:
@@ -82,6 +42,7 @@ def read_table(path: Path | str, *, time: str | None = None, regime: str | None 
         time: column that holds the time (numbers or dates).
         regime: column that holds the operating mode.
         na: further cells that mean `not observed`; numbers are compared as numbers.
+        max_cells: rows times columns at most; None: as many as memory has room for.
 
     Raises:
         TableError: anything that keeps the table from being read; names file, line or column, and the remedy.
@@ -94,30 +55,49 @@ def read_table(path: Path | str, *, time: str | None = None, regime: str | None 
         >>> s.names, s.values[0].tolist(), s.mask.sum().item()
         (('flow', 'level'), [1.5, 2.0], 3)
     """
-    path, roles = Path(path), Roles(time, regime, (na,) if isinstance(na, str) else tuple(na))
-    try:
-        if path.is_dir():
-            return _folder(path, roles)
-        if not path.exists():
-            raise TableError(f"{path}: there is no such file; check the path.")
-        return _reader(path)(path, roles)
-    except (OSError, MemoryError) as error:
-        raise TableError(f"{path}: cannot be read ({error}).") from error
+    return _read(Path(path), _roles(time, regime, na, max_cells))
 
 
 def read_tables(
-    paths: Path | str | Sequence[Path | str], *, time: str | None = None, regime: str | None = None, na: Sequence[str] = ()
+    paths: Path | str | Sequence[Path | str],
+    *,
+    time: str | None = None,
+    regime: str | None = None,
+    na: Sequence[str] = (),
+    max_cells: int | None = None,
 ) -> Series:
-    """Several tables of one system as one series; rows of different files are never neighbours.
+    """Several tables of one system as one series; rows of different files are never neighbours. `max_cells` holds for all together.
 
     Raises:
         TableError: as `read_table`; no path; files with other columns.
     """
-    if isinstance(paths, str | Path):
-        return read_table(paths, time=time, regime=regime, na=na)
+    roles = _roles(time, regime, na, max_cells)
+    return _read(Path(paths), roles) if isinstance(paths, str | Path) else _together([Path(path) for path in paths], roles)
+
+
+def _roles(time: str | None, regime: str | None, na: Sequence[str], max_cells: int | None) -> Roles:
+    return Roles(time, regime, (na,) if isinstance(na, str) else tuple(na), Limit.of(max_cells))
+
+
+def _read(path: Path, roles: Roles) -> Series:
+    try:
+        if path.is_dir():
+            return _folder(path, roles)
+        check_file(path, TableError)
+        return _reader(path)(path, roles)
+    except MemoryError as error:
+        raise TableError(f"{path}: memory has no room for this table; leave out columns or rows, or write it as Parquet.") from error
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions.") from error
+
+
+def _together(paths: Sequence[Path], roles: Roles) -> Series:
     if not paths:
         raise TableError("tables: expected at least one path, got none.")
-    parts = [read_table(path, time=time, regime=regime, na=na) for path in paths]
+    parts: list[Series] = []
+    for path in paths:
+        parts.append(_read(path, roles))
+        roles = replace(roles, limit=roles.limit.after(parts[-1].values.size))
     joined = concatenate(parts)
     return joined if len(parts) == 1 else replace(joined, source=f"{parts[0].source} and {len(parts) - 1} more")
 
@@ -140,7 +120,7 @@ def _folder(folder: Path, roles: Roles) -> Series:
     chosen = sorted(named or [file for file in tables if file.suffix not in (".txt", ".npy")], key=_natural)
     if not chosen:
         raise TableError(f"{folder}: a folder with no table in it; expected X.npy or files ending in {', '.join(READERS)}.")
-    return read_tables(chosen, time=roles.time, regime=roles.regime, na=roles.na)
+    return _together(chosen, roles)
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,16 +17,21 @@ from typing import Any
 
 from rcgnn.data.cells import MISSING, NUMBER
 from rcgnn.data.columns import Columns, Roles, assemble
+from rcgnn.data.limits import MOST_COLUMNS, Limit
+from rcgnn.data.measured import SEPARATORS, measured
 from rcgnn.errors import TableError
 from rcgnn.series import Series, default_names
 
-SEPARATORS = (";", "\t", "|", ",")
+DECLARED = ";\t|,: ^~&@!/\\"
+"""Separators that a line `sep=` may name."""
 HEAD_LINES = 100
 """Lines from which the separator is judged."""
 TITLE_LINES = 10
 """Lines in which the names of the columns are looked for below a title."""
 DIGIT = re.compile(r"[+-]?[\d.,]")
 """How a number or a date begins, and few names do."""
+SPLIT_CELLS = 500_000
+"""Cells kept as text of Python at a time."""
 COMMA_NUMBER = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 POINT_NUMBER = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
 COMMA_THOUSAND = r"^[+-]?\d{1,3}(,\d{3})+$"
@@ -58,8 +61,10 @@ def read_text(path: Path, roles: Roles) -> Series:
         TableError: the file cannot be read or decoded, or its cells are not a table of numbers.
     """
     source = str(path)
-    text = decode(_bytes(path), source)
+    text = decode(measured(path, roles.limit), source)
+    _check_width(text, source, roles.limit)
     layout = find_layout(text, source)
+    roles.limit.check(source, text.count("\n") - layout.skip, len(layout.names))
     arrays = _fast(text, layout) or _slow(text, layout, source)
 
     def locate(row: int) -> str:
@@ -69,12 +74,26 @@ def read_text(path: Path, roles: Roles) -> Series:
     return assemble(Columns(layout.names, tuple(arrays), source, locate, decimal, padded=True), roles)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"{path}: cannot be read ({error or type(error).__name__}); is the file complete?") from error
+def _check_width(text: str, source: str, limit: Limit) -> None:
+    """Refuses a line of so many cells that to split it would fill memory. Of two marks one may be the decimal mark."""
+    for number, line in enumerate(islice(lines_of(text), HEAD_LINES), start=1):
+        cells = max(line.count(separator) for separator in SEPARATORS) + 1
+        if cells > 2 * MOST_COLUMNS:
+            limit.check(f"{source}: line {number}", 1, cells)
+
+
+def lines_of(text: str) -> Iterator[str]:
+    r"""Lines with their ends.
+
+    Example:
+        >>> list(lines_of("a\n\nb"))
+        ['a\n', '\n', 'b']
+    """
+    start = 0
+    while start < len(text):
+        stop = text.find("\n", start) + 1 or len(text)
+        yield text[start:stop]
+        start = stop
 
 
 def decode(raw: bytes, source: str) -> str:
@@ -94,6 +113,9 @@ def decode(raw: bytes, source: str) -> str:
         text = raw.decode(_encoding(raw))
     except UnicodeDecodeError as error:
         raise TableError(f"{source}: byte {error.start} is not valid {error.encoding}; save the file as UTF-8.") from error
+    text = text.lstrip("\ufeff")
+    if not text.strip():
+        raise TableError(f"{source}: the file is empty; expected a header line and rows of readings.")
     if "\x00" in text:
         raise TableError(f"{source}: holds zero bytes, so it is not a text table; was the file cut or is it another format?")
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -124,10 +146,14 @@ def find_layout(text: str, source: str) -> Layout:
         >>> find_layout("a;b\n1,5;2\n", "a.csv")
         Layout(separator=';', names=('a', 'b'), skip=1)
     """
-    lines = list(islice((line.removesuffix("\n") for line in io.StringIO(text)), HEAD_LINES + 1000))
-    skip = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    lines = list(islice((line.removesuffix("\n") for line in lines_of(text)), HEAD_LINES + 1000))
+    filled = [number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")]
+    skip = filled[0] if filled else len(lines)
     declared = re.fullmatch(r"sep=(.)", lines[skip].strip("\"' "), re.IGNORECASE) if skip < len(lines) else None
-    skip += bool(declared)
+    if declared:
+        if declared[1] not in DECLARED:
+            raise TableError(f"{source}: line {skip + 1} says that {declared[1]!r} separates the cells; expected one of ; , | : or a tab.")
+        skip = filled[1] if len(filled) > 1 else len(lines)
     body = lines[skip : skip + HEAD_LINES]
     if not body:
         raise TableError(f"{source}: the file has no header line; expected column names and rows of readings.")
@@ -228,21 +254,28 @@ def _slow(text: str, layout: Layout, source: str) -> list[Any]:
 
     width = len(layout.names)
     rows: list[list[str]] = []
+    parts: list[list[Any]] = []
     for line, cells in _rows(text, layout, source):
         if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+            hint = "is a quote left open there?" if any("\n" in cell for cell in cells) else "or quote cells that hold the separator."
             raise TableError(
                 f"{source}: line {line} has {len(cells)} cells where the header has {width} (separator {layout.separator!r}); "
-                "correct the line, or quote cells that hold the separator."
+                f"correct the line, {hint}"
             )
         rows.append(cells[:width])
-    if not rows:
-        raise TableError(f"{source}: only a header of {width} columns, no row of readings.")
-    return [pa.chunked_array([pa.array(column, pa.string())]) for column in zip(*rows, strict=True)]
+        if len(rows) * width > SPLIT_CELLS:
+            parts.append([pa.array(column, pa.string()) for column in zip(*rows, strict=True)])
+            rows = []
+    if rows:
+        parts.append([pa.array(column, pa.string()) for column in zip(*rows, strict=True)])
+    if not parts:
+        raise TableError(f"{source}: only a header of {width:,} columns, no row of readings; expected at least one row.")
+    return [pa.chunked_array(list(column)) for column in zip(*parts, strict=True)]
 
 
 def _rows(text: str, layout: Layout, source: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of every row; empty lines count as rows only in a table of one column."""
-    body = io.StringIO(text)
+    body = lines_of(text)
     for _ in range(layout.skip):
         next(body, None)
     reader = csv.reader(body, delimiter=layout.separator)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rcgnn.errors import InputError, TableError
+from rcgnn.errors import InputError, TableError, shown
+from rcgnn.files import check_file
 from rcgnn.series import BoolArray
 
 COLUMNS = ("cause", "effect", "lag")
@@ -111,6 +112,7 @@ def read_truth(path: Path, names: Sequence[str], max_lag: int) -> Truth:
         InputError: the file is not there or cannot be opened.
         TableError: a column is missing, a sensor is unknown, a lag is not a whole number >= 0.
     """
+    check_file(path, InputError)
     if path.suffix.lower() == ".npy":
         return _read_matrix(path, len(names))
     try:
@@ -118,7 +120,12 @@ def read_truth(path: Path, names: Sequence[str], max_lag: int) -> Truth:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     index = {_canonical(name): i for i, name in enumerate(names)} | {name: i for i, name in enumerate(names)}
-    header, rows = _rows(path, text)
+    try:
+        header, rows = _rows(path, text)
+    except csv.Error as error:
+        raise TableError(
+            f"{path}: cannot be split into cells ({error}); expected a header 'cause,effect,lag' and one link a line."
+        ) from error
     lagged = "lag" in header
     links: list[tuple[int, int, int]] = []
     for line, row in rows:
@@ -140,17 +147,20 @@ def _rows(path: Path, text: str) -> tuple[list[str], Iterator[tuple[int, Row]]]:
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [cell.strip().lower() for cell in next(reader, [])]
+    lines = [(reader.line_num, row) for row in reader]
+    header = [cell.strip().lower() for cell in (lines[0][1] if lines else [])]
     absent = [column for column in COLUMNS[:2] if column not in header]
     if absent:
-        raise TableError(f"{path}: no column {absent[0]!r}; expected a header 'cause,effect' or 'cause,effect,lag', got {first.strip()!r}.")
+        raise TableError(
+            f"{path}: no column {absent[0]!r}; expected a header 'cause,effect' or 'cause,effect,lag', got {shown(first.strip())}."
+        )
 
     def cells() -> Iterator[tuple[int, Row]]:
-        for row in reader:
+        for number, row in lines[1:]:
             if not any(cell.strip() for cell in row):
                 continue
             padded = [*row, *[""] * (len(header) - len(row))]
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, padded, strict=False)}
+            yield number, {name: cell.strip() for name, cell in zip(header, padded, strict=False)}
 
     return header, cells()
 
@@ -167,7 +177,7 @@ def _sensor(where: str, name: str, index: dict[str, int], names: Sequence[str]) 
     found = index.get(name, index.get(_canonical(name)))
     if found is None:
         some = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        raise TableError(f"{where}: the table has no sensor {name!r} (it has {some}). Correct the name or leave the line out.")
+        raise TableError(f"{where}: the table has no sensor {shown(name)} (it has {some}). Correct the name or leave the line out.")
     return found
 
 
@@ -178,15 +188,15 @@ def _lag(where: str, text: str) -> int:
         lag = math.nan
     if not (lag.is_integer() and 0 <= lag <= LONGEST_LAG):
         raise TableError(
-            f"{where}: lag is {text!r}; expected whole steps back, 0 to {LONGEST_LAG}. If lags are not known, leave the column out."
+            f"{where}: lag is {shown(text)}; expected whole steps back, 0 to {LONGEST_LAG}. If lags are not known, leave the column out."
         )
     return int(lag)
 
 
 def _read_matrix(path: Path, sensors: int) -> Truth:
     try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a numpy matrix ({error}).") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim not in (2, 3) or matrix.shape[-2:] != (sensors, sensors):
         shape = getattr(matrix, "shape", "several arrays")
