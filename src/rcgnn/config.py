@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rcgnn.delay import MaxLag, Span, Step
 from rcgnn.errors import ConfigError, did_you_mean, near
+from rcgnn.formats import renamed
 from rcgnn.recipes import RECIPES, Recipe
 
 
@@ -264,7 +265,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {'there is no such file' if absent else f'cannot be read as YAML ({_first_line(error)})'}.") from error
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
-    return raw or {}
+    return renamed(raw or {})
 
 
 def _prior_section(path: Path) -> Any:

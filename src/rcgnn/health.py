@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+from rcgnn.formats import VERSION
+
+SCHEMA_VERSION = VERSION
 
 Severity = Literal["info", "warn", "act", "stop"]
 
@@ -121,7 +123,7 @@ class HealthRecord(Part):
         True
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     attempt: int = 1
     epoch: int
     step: int
