@@ -246,6 +246,8 @@ def unstamped(name: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
             raise ValueError(f"no array {array!r} in it")
         if found[array].dtype.kind not in kinds or not _fits(found[array].shape, dims.split(), sizes):
             raise ValueError(f"{array} is {found[array].dtype} {list(found[array].shape)}, expected [{dims}]")
+        if "f" in kinds and np.isinf(found[array]).any():
+            raise ValueError(f"{array} holds a number that is not finite")
     return found
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rcgnn.formats import VERSION
 
@@ -114,6 +114,20 @@ class GraphHealth(Part):
     undecided: int | None = None
 
 
+class Numeric(Part):
+    """The fields of `numeric` that somebody reads; there may be others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    accepted_max: float | None = None
+    forecast_share: float | None = None
+    group_grad: dict[str, float] = Field(default_factory=dict)
+    norms: list[float] = Field(default_factory=list)
+    step_loss: tuple[float, float] | None = None
+    feed_shift: dict[str, float] = Field(default_factory=dict)
+    feed_still: list[str] = Field(default_factory=list)
+
+
 class HealthRecord(Part):
     """One line of `health.jsonl`.
 
@@ -142,6 +156,12 @@ class HealthRecord(Part):
     numeric: dict[str, Any] = Field(default_factory=dict)
     resource: dict[str, float] = Field(default_factory=dict)
     diagnoses: list[Finding] = Field(default_factory=list)
+
+    @field_validator("numeric")
+    @classmethod
+    def _readable(cls, given: dict[str, Any]) -> dict[str, Any]:
+        Numeric.model_validate(given)
+        return given
 
     def to_line(self) -> str:
         """One line of JSON, no line break inside."""
