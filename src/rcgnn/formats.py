@@ -8,6 +8,7 @@ sentence; whoever reads the file says which one it was. `docs/schemas` holds the
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -109,6 +110,28 @@ class CheckpointFile(BaseModel):
     format: Version = VERSION
     sha256: str = Field(description="of the file of weights")
     meta: dict[str, Any]
+
+
+RESERVED = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))))
+"""Names that Windows keeps for devices, whatever ending they have."""
+LONGEST_NAME = 100
+
+
+def not_a_name(text: str) -> str:
+    """Why a text cannot be the name of one file or folder on every system; empty where it can.
+
+    Example:
+        >>> not_a_name("plant 3"), not_a_name("../plant"), not_a_name("aux.csv")
+        ('', "it holds '/'", 'Windows keeps it for a device')
+    """
+    if not text.strip(". ") or text != text.strip() or text.endswith("."):
+        return "it is empty, or begins or ends with a blank or ends with a dot"
+    wrong = next((c for c in text if c in '/\\:*?"<>|' or unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")), None)
+    if wrong is not None:
+        return f"it holds {wrong!r}"
+    if text.split(".", maxsplit=1)[0].strip().lower() in RESERVED:
+        return "Windows keeps it for a device"
+    return f"it is longer than {LONGEST_NAME} characters" if len(text) > LONGEST_NAME else ""
 
 
 MOVED = {("train", "balance"): ("losses", "balance")}

@@ -197,6 +197,7 @@ def _write(path: Path, content: bytes) -> None:
     """The whole file or none of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        draft.unlink(missing_ok=True)  # what a link leads to is not written
         draft.write_bytes(content)
         draft.replace(path)
     except OSError as error:
