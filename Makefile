@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .browser/axe_playwright_python/axe.min.js
 
-.PHONY: setup browser fmt lint type test test-all cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
+.PHONY: setup browser fmt lint security audit licences type test test-all test-lowest cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -33,6 +33,16 @@ fmt: setup
 lint: setup
 	$(BIN)/ruff format --check src tests benchmarks scripts
 	$(BIN)/ruff check src tests benchmarks scripts
+
+security: setup audit  ## weaknesses in the code (ruff's S rules are in lint), and known ones in the pinned dependencies
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src scripts benchmarks
+
+audit: setup  ## says so where the data of pip-audit does not answer
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[security]'
+	$(BIN)/python scripts/audit.py
+
+licences: setup  ## docs/licences.md from the metadata of what is installed
+	$(BIN)/python scripts/licences.py
 
 type: setup
 	$(BIN)/mypy

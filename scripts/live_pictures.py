@@ -59,7 +59,7 @@ def main() -> int:
         simulate = [*rcgnn, "simulate", "--system", "station", "--out", "station"]
         subprocess.run(simulate, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
         command = [*rcgnn, "fit", "station/data.csv", "--out", "run", "--live"]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:  # noqa: S603
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:  # noqa: S603 - our own command
             try:
                 shown_at(driver, *FIRST)  # scroll bars are hidden from the next page on
                 driver.get(address(fit))

@@ -12,7 +12,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "rcgnn"
 
 FLOORS = {
-    "errors": 0, "files": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "cluster": 1, "markdown": 0, "drawing": 0,
+    "errors": 0, "files": 0, "formats": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "cluster": 1, "markdown": 0, "drawing": 0,
     "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2, "rerun": 2, "refined": 2,
     "budget": 3, "signal": 3, "screen": 3, "model": 3, "export": 3, "tracking": 3,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from rcgnn.delay import MaxLag, Span, Step
 from rcgnn.errors import CUT, ConfigError, did_you_mean, near, shown
 from rcgnn.files import plain_yaml, read_yaml
+from rcgnn.formats import renamed
 from rcgnn.recipes import RECIPES, Recipe
 
 
@@ -151,9 +152,7 @@ class TrainConfig(Section):
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
     clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
-    precision: Literal["float32", "tf32", "bf16"] = Field(
-        "float32", description="of the network's matrix products; tf32 (CUDA alone) keeps 10 bits of them, bf16 keeps 8"
-    )
+    precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of matrix products; tf32 (CUDA) keeps 10 bits, bf16 keeps 8")
     schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")
@@ -264,7 +263,7 @@ def _read(path: Path) -> dict[str, Any]:
     raw = read_yaml(path, ConfigError)
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected settings such as 'train: {{lr: 0.001}}', got {type(raw).__name__}.")
-    return raw or {}
+    return renamed(raw or {})
 
 
 def _prior_section(path: Path) -> Any:

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,17 +49,38 @@ def as_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return content.getvalue()
 
 
+MOST_BYTES = 2**32
+"""Of all arrays of one archive together: a file of a few kilobytes can stand for more than any memory holds."""
+
+
 def from_npz(content: bytes) -> dict[str, NDArray[Any]]:
-    """Arrays by name.
+    """Arrays by name. What the archive claims to hold is asked before memory is taken for it.
 
     Raises:
-        ValueError: not an archive of plain arrays.
+        ValueError: not an archive of plain arrays, or too large a one.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+                raise ValueError(f"its arrays take more than {MOST_BYTES:,} bytes")
+            return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
+    except (OSError, EOFError, KeyError, AttributeError, TypeError, RuntimeError, SyntaxError, OverflowError) as error:
         raise ValueError(f"not an archive of plain arrays ({error})") from error
+    except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error) as error:
+        raise ValueError(f"not an archive of plain arrays ({error})") from error
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array; as many bytes as its head says must be there."""
+    raw = archive.read(entry)
+    if len(raw) > len(np.lib.format.MAGIC_PREFIX):
+        head = io.BytesIO(raw)
+        version = np.lib.format.read_magic(head)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(head)
+        if math.prod(shape) * kind.itemsize > len(raw):
+            raise ValueError(f"not an archive of plain arrays ({entry.filename[:80]!r} is cut short)")
+    return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
 
 
 def utf8(text: str) -> bytes:

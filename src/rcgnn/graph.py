@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rcgnn.drawing.card import card
 from rcgnn.errors import InputError
+from rcgnn.formats import VERSION, GraphFile, NewerError, checked, parsed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -26,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 LINK, NONE, UNDECIDED = 1, 0, -1
 VERDICT_NAMES = {LINK: "link", NONE: "none", UNDECIDED: "undecided"}
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSION
 
 Key = tuple[int, int, int]
 
@@ -309,25 +310,32 @@ class CausalGraph:
             InputError: not such a text.
         """
         try:
-            raw = json.loads(text)
+            raw = checked(parsed(text), GraphFile)
+            if len(set(raw.names)) < len(raw.names):
+                raise ValueError("two sensors have one name")
+            verdict = np.array(raw.verdict, np.float64)
+            if not np.isin(verdict, list(VERDICT_NAMES)).all():
+                raise ValueError(f"a verdict is none of {sorted(VERDICT_NAMES)}")
             return cls(
-                tuple(raw["names"]),
-                np.array(raw["score"], np.float64),
-                np.array(raw["verdict"], np.int8),
-                np.array(raw["strength"], np.float64),
-                np.array(raw["confidence"], np.float64),
-                {(k, i, j): why for k, i, j, why in raw["reasons"]},
-                raw["quarantined"],
-                raw["aliases"],
-                raw["conclusion"],
-                {(k, i, j): Effect(*numbers) for k, i, j, *numbers in raw.get("effects", [])},
-                tuple(raw.get("regimes", [])),
+                raw.names,
+                np.array(raw.score, np.float64),
+                verdict.astype(np.int8),
+                np.array(raw.strength, np.float64),
+                np.array(raw.confidence, np.float64),
+                {(k, i, j): why for k, i, j, why in raw.reasons},
+                raw.quarantined,
+                raw.aliases,
+                raw.conclusion,
+                {(k, i, j): Effect(*numbers) for k, i, j, *numbers in raw.effects},
+                raw.regimes,
                 {
                     (k, i, j): Contrast(p, {name: Slope(*numbers) for name, numbers in slopes.items()})
-                    for k, i, j, p, slopes in raw.get("contrasts", [])
+                    for k, i, j, p, slopes in raw.contrasts
                 },
             )
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except NewerError as error:
+            raise InputError(f"graph.json: {error}.") from error
+        except (IndexError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"graph.json: not a graph that rcgnn wrote ({error}).") from error
 
 

@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-SCHEMA_VERSION = 1
+from rcgnn.formats import VERSION
+
+SCHEMA_VERSION = VERSION
 OPEN = 1e-2
 """Size (sd of the target per sd of the source) from which a pair of the network counts as a link; below it is the optimiser's breathing."""
 NOT_LEARNING = "NOT_LEARNING"
@@ -116,6 +118,20 @@ class GraphHealth(Part):
     undecided: int | None = None
 
 
+class Numeric(Part):
+    """The fields of `numeric` that somebody reads; there may be others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    accepted_max: float | None = None
+    forecast_share: float | None = None
+    group_grad: dict[str, float] = Field(default_factory=dict)
+    norms: list[float] = Field(default_factory=list)
+    step_loss: tuple[float, float] | None = None
+    feed_shift: dict[str, float] = Field(default_factory=dict)
+    feed_still: list[str] = Field(default_factory=list)
+
+
 class HealthRecord(Part):
     """One line of `health.jsonl`.
 
@@ -125,7 +141,7 @@ class HealthRecord(Part):
         True
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     attempt: int = 1
     epoch: int
     step: int
@@ -144,6 +160,12 @@ class HealthRecord(Part):
     numeric: dict[str, Any] = Field(default_factory=dict)
     resource: dict[str, float] = Field(default_factory=dict)
     diagnoses: list[Finding] = Field(default_factory=list)
+
+    @field_validator("numeric")
+    @classmethod
+    def _readable(cls, given: dict[str, Any]) -> dict[str, Any]:
+        Numeric.model_validate(given)
+        return given
 
     def to_line(self) -> str:
         """One line of JSON, no line break inside."""

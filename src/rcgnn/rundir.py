@@ -8,10 +8,10 @@ file, so a folder that has it is complete. Equal runs write equal bytes, apart f
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
+import stat
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +24,14 @@ from pydantic import ValidationError
 from rcgnn.config import Config
 from rcgnn.encode import as_csv, as_json, as_npz, from_npz, plain, utf8
 from rcgnn.errors import ConfigError, InputError, RunDirError
+from rcgnn.formats import VERSION, File, FindingsFile, NewerError, SummaryFile, checked, parsed, stamped, unstamped, why_not
 from rcgnn.graph import EFFECT_COLUMNS, REGIME_COLUMNS, UNDECIDED, CausalGraph
 from rcgnn.health import Finding, HealthRecord
-from rcgnn.series import Series, slabs
+from rcgnn.series import Series, digest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSION
+MOST_BYTES = 2**32
+"""Of one file that is read: no run of a table that fits into memory writes more."""
 _ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "traces.npz", "findings.json", "model.safetensors")
 FILES = ("config.yaml", *_ANSWER, "summary.json", "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
@@ -116,8 +119,8 @@ class RunDir:
         """
         run = cls.__new__(cls)
         run.path = Path(path)
-        if not run.path.is_dir():
-            if run.path.exists():
+        if not os.path.isdir(run.path):  # noqa: PTH112 - says no where a Path raises
+            if os.path.exists(run.path):  # noqa: PTH110
                 raise RunDirError(f"{run.path}: is a file; expected the folder that was named after --out.")
             raise RunDirError(f"{run.path}: there is no such run folder; `rcgnn fit TABLE --out {run.path}` makes one.")
         if not any((run.path / name).exists() for name in (MARKER, "graph.json", "summary.json")):
@@ -142,7 +145,7 @@ class RunDir:
         """Every file of a finished fit, `summary.json` last; weights and equations only where there are any."""
         self.write_graph(answer.graph)
         if answer.equations:
-            self.write("mechanism.npz", as_npz(answer.equations))
+            self.write("mechanism.npz", as_npz(stamped(answer.equations)))
         self.write("findings.json", as_json({"schema_version": SCHEMA_VERSION, "findings": list(answer.findings)}))
         if answer.state:
             from safetensors.numpy import save
@@ -156,7 +159,7 @@ class RunDir:
         self.write("edges.csv", as_csv(EDGE_COLUMNS, graph.rows()))
         if graph.regimes:
             self.write("regimes.csv", as_csv(REGIME_COLUMNS, graph.regime_rows()))
-        self.write("scores.npz", as_npz(_arrays(graph)))
+        self.write("scores.npz", as_npz(stamped(_arrays(graph))))
 
     def config(self) -> Config:
         """The settings of the run."""
@@ -172,7 +175,8 @@ class RunDir:
         try:
             return CausalGraph.from_json(text)
         except InputError as error:
-            raise RunDirError(f"{self.path}: {error} Run `rcgnn fit` again.") from error
+            remedy = "" if isinstance(error.__cause__, NewerError) else " Run `rcgnn fit` again."
+            raise RunDirError(f"{self.path}: {error}{remedy}") from error
 
     def records(self) -> list[HealthRecord]:
         """The health record, one entry an epoch. A last line that a killed run left half written is passed over."""
@@ -182,6 +186,8 @@ class RunDir:
             try:
                 records += [HealthRecord.from_line(line)] if line.strip() else []
             except ValidationError as error:
+                if isinstance(why := why_not(error), NewerError):
+                    raise self._refused(MARKER, why) from error
                 if number < len(lines):
                     raise self._damaged(MARKER, f"line {number} is not a health record") from error
         return records
@@ -189,13 +195,13 @@ class RunDir:
     def findings(self) -> list[Finding]:
         """The findings, from `findings.json`."""
         try:
-            return [Finding.model_validate(entry) for entry in self._object("findings.json")["findings"]]
-        except (KeyError, TypeError, ValidationError) as error:
+            return [Finding.model_validate(entry) for entry in self._object("findings.json", FindingsFile)["findings"]]
+        except ValidationError as error:
             raise self._damaged("findings.json", "it holds no list of findings") from error
 
     def summary(self) -> dict[str, Any]:
         """The facts of the run, from `summary.json`."""
-        return self._object("summary.json")
+        return self._object("summary.json", SummaryFile)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights of the network by name; empty where none was trained."""
@@ -230,20 +236,17 @@ class RunDir:
     def _npz(self, name: str) -> dict[str, NDArray[Any]]:
         content = self._read(name)
         try:
-            return from_npz(content)
+            return unstamped(name, from_npz(content))
         except ValueError as error:
-            raise self._damaged(name, str(error)) from error
+            raise self._refused(name, error) from error
 
-    def _object(self, name: str) -> dict[str, Any]:
+    def _object(self, name: str, model: type[File]) -> dict[str, Any]:
         text = self._text(name)
         try:
-            raw = json.loads(text)
+            raw: dict[str, Any] = parsed(text)
+            checked(raw, model)
         except ValueError as error:
-            raise self._damaged(name, str(error)) from error
-        if not isinstance(raw, dict) or not isinstance(raw.get("schema_version"), int):
-            raise self._damaged(name, "it holds no schema_version")
-        if raw["schema_version"] > SCHEMA_VERSION:
-            raise RunDirError(f"{self.path / name}: written by a newer rcgnn (schema {raw['schema_version']}); update this one to read it.")
+            raise self._refused(name, error) from error
         return raw
 
     def _text(self, name: str) -> str:
@@ -254,6 +257,9 @@ class RunDir:
 
     def _read(self, name: str) -> bytes:
         try:
+            state = (self.path / name).stat()
+            if not stat.S_ISREG(state.st_mode) or state.st_size > MOST_BYTES:
+                raise self._damaged(name, f"expected a file of at most {MOST_BYTES:,} bytes")
             return (self.path / name).read_bytes()
         except FileNotFoundError as error:
             raise RunDirError(f"{self.path}: {name} is missing, so the run did not finish; run `rcgnn fit` again.") from error
@@ -263,12 +269,16 @@ class RunDir:
     def _damaged(self, name: str, why: str) -> RunDirError:
         return RunDirError(f"{self.path / name}: damaged, {why}. Run `rcgnn fit` again.")
 
+    def _refused(self, name: str, why: ValueError) -> RunDirError:
+        return RunDirError(f"{self.path / name}: {why}.") if isinstance(why, NewerError) else self._damaged(name, str(why))
+
     def write(self, name: str, content: bytes) -> None:
         """The whole file or none of it: written beside its place, synced, renamed."""
         draft = self.path / f".{name}.{os.getpid()}.tmp"
         with _explained(self.path / name):
             try:
-                with draft.open("wb") as file:
+                draft.unlink(missing_ok=True)
+                with draft.open("xb") as file:  # made here: what somebody laid there is not written through
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
@@ -308,20 +318,6 @@ def summarise(answer: Answer, series: Series, config: Config) -> dict[str, Any]:
     return facts | {name: answer.summary[name] for name in sorted(answer.summary) if name not in facts}
 
 
-def digest(series: Series) -> str:
-    """sha256 of what was read: the values [T, N] as little-endian float64, NaN where not observed, then the mask as bytes.
-
-    Example:
-        >>> digest(Series.of([[1.0, 2.0]]))[:8]
-        '...'
-    """
-    sha = hashlib.sha256()
-    for array in (series.values.astype("<f8", copy=False), series.mask):
-        for part in slabs(len(array)):
-            sha.update(array[part].tobytes())
-    return sha.hexdigest()
-
-
 def _arrays(graph: CausalGraph) -> dict[str, NDArray[Any]]:
     numbers = {name: getattr(graph, name) for name in ("score", "verdict", "strength", "confidence")}
     return {"names": np.array(graph.names, dtype=np.str_), **numbers, **_effects(graph)}
@@ -343,5 +339,10 @@ def _explained(path: Path) -> Any:
     """Any refusal of the file system, as one sentence."""
     try:
         yield
-    except OSError as error:
-        raise RunDirError(f"{path}: cannot be written ({error.strerror or error}); free some space, or choose another --out.") from error
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunDirError(f"{path}: cannot be written ({why}); free some space, or choose another --out.") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise RunDirError(f"{path}: is no name of a folder ({error}); choose another --out.") from error

@@ -6,6 +6,7 @@ Shapes everywhere in rcgnn: T rows (time steps), N sensors. Values are in the se
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -238,3 +239,17 @@ def concatenate(recordings: Sequence[Series]) -> Series:
         regime_names=tuple(labels),
         source=first.source,
     )
+
+
+def digest(series: Series) -> str:
+    """sha256 of what was read: the values [T, N] as little-endian float64, NaN where not observed, then the mask as bytes.
+
+    Example:
+        >>> digest(Series.of([[1.0, 2.0]]))[:8]
+        '...'
+    """
+    sha = hashlib.sha256()
+    for array in (series.values.astype("<f8", copy=False), series.mask):
+        for part in slabs(len(array)):
+            sha.update(array[part].tobytes())
+    return sha.hexdigest()

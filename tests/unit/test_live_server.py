@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -122,6 +123,78 @@ def test_another_origin_is_refused(server, origin, path):
 
 def test_its_own_origin_is_welcome(server):
     assert ask(server, Origin=f"http://127.0.0.1:{server.port}")[0] == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
+@pytest.mark.parametrize("path", ["", "events"])
+def test_a_page_of_another_site_gets_nothing(server, site, path):
+    for how in ({}, {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script"}, {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}):
+        status, _, body = ask(server, f"/{server.token}/{path}", Sec_Fetch_Site=site, **how)
+        assert (status, PAGE in body) == (403, False)
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_its_own_page_and_a_typed_address_are_welcome(server, site):
+    assert ask(server, Sec_Fetch_Site=site)[0] == 200
+
+
+def test_a_followed_link_opens_the_page(server):
+    assert ask(server, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("GET /{token}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX: " + "x" * 70_000 + "\r\n\r\n", 431),
+        ("GET /{token}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n" + "A: b\r\n" * 200 + "\r\n", 431),
+        ("GET /" + "x" * 70_000 + " HTTP/1.1\r\n\r\n", 414),
+        ("nonsense\r\n\r\n", 400),
+        ("TRACE /{token}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", 501),
+    ],
+    ids=["long header", "many headers", "long path", "no HTTP", "TRACE"],
+)
+def test_what_is_too_long_or_no_request_is_refused(server, sent, status):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+        line.sendall(sent.format(token=server.token, port=server.port).encode())
+        answer = line.makefile("rb").read()
+    assert f" {status} ".encode() in answer.split(b"\r\n")[0] or (status == 400 and b"400" in answer)
+    assert PAGE.encode() not in answer
+    assert server.token.encode() not in answer
+
+
+def test_a_body_is_never_read(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+        line.sendall(f"POST /{server.token}/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 999999999999\r\n\r\n".encode())
+        assert line.makefile("rb").readline().startswith(b"HTTP/1.1 405 ")
+
+
+def test_slow_readers_are_bounded_and_hold_nobody_up(server, feed):
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(module.MOST_CONNECTIONS + 30)]
+    for line in slow:
+        with contextlib.suppress(OSError):
+            line.sendall(b"GET /")
+    began = time.monotonic()
+    for record in records(3) * 30:
+        feed.record(record)
+    assert time.monotonic() - began < 1
+    threads = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+    assert len(threads) <= module.MOST_CONNECTIONS
+    for line in slow:
+        line.close()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if ask(server)[0] == 200:
+                return
+    raise AssertionError("the page never came back")
+
+
+def test_the_token_is_compared_in_constant_time(server, monkeypatch):
+    compared = []
+    monkeypatch.setattr(module, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    assert ask(server, "/guess/")[0] == 403
+    assert ask(server)[0] == 200
+    assert [given for given, _ in compared] == [b"guess", server.token.encode()]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])

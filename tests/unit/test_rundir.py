@@ -21,8 +21,8 @@ from rcgnn.config import Config
 from rcgnn.errors import RunDirError
 from rcgnn.graph import CausalGraph, Contrast, Slope
 from rcgnn.health import Finding, GraphHealth, HealthRecord, LossHealth
-from rcgnn.rundir import FILES, MARKER, RunDir, digest, summarise
-from rcgnn.series import Series
+from rcgnn.rundir import FILES, MARKER, RunDir, summarise
+from rcgnn.series import Series, digest
 
 LATER = {"traces.npz", "report.html", "regimes.csv"}
 """Files that `write_answer` does not write for this answer."""

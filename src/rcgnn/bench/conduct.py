@@ -93,6 +93,9 @@ def write_report(done: Benchmark, out: Path) -> Benchmark:
     """
     shutil.rmtree(out / FIGURES, ignore_errors=True)
     try:
+        for name in (FIGURES, REPORT):  # what a link leads to is not ours
+            if (out / name).is_symlink():
+                (out / name).unlink()
         (out / REPORT).write_text(render(replace(done, images=out / FIGURES)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out / REPORT}: cannot be written ({error.strerror or error}).") from error

@@ -184,6 +184,7 @@ def write_parquet(path: Path, rows: Sequence[Row], columns: dict[str, str]) -> P
     beside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)  # what a link leads to is not written
         parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), beside)
         beside.replace(path)
     except OSError as error:

@@ -9,6 +9,9 @@ from pathlib import Path
 from rcgnn.bench.job import Line
 from rcgnn.errors import InputError
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""What a link leads to is not written."""
+
 
 class Store:
     """The file of finished runs; without a path nothing is kept.
@@ -57,7 +60,7 @@ class Store:
         text = json.dumps({"key": key, **line}, allow_nan=False, default=str) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINK, 0o644)
             try:
                 if not self._started and _cut_off(file):
                     text = "\n" + text

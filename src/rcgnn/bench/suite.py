@@ -14,6 +14,7 @@ from rcgnn.bench.job import DEFAULT, OURS, Case, check_method
 from rcgnn.bench.names import did_you_mean
 from rcgnn.errors import ConfigError, InputError
 from rcgnn.files import read_yaml
+from rcgnn.formats import LONGEST_NAME, not_a_name
 
 ALL = "all"
 FIRST_LOOK = (OURS, "granger", "granger+clean", "lasso-var", "correlation", "random", "empty")
@@ -106,6 +107,15 @@ class Block(BaseModel):
                 parse_corruption(name)
         return names
 
+    @field_validator("data")
+    @classmethod
+    def _below(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            why = next(filter(None, map(not_a_name, name.split("/"))), "")
+            if why:
+                raise ConfigError(f"expected a folder below the data folder, got {name[:LONGEST_NAME]!r}: {why}.")
+        return names
+
     @field_validator("rows", "sensors", "max_lag")
     @classmethod
     def _positive(cls, values: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -154,6 +164,14 @@ class Suite(BaseModel):
     methods: Words = Field(FIRST_LOOK, description="`rcgnn`, rows of `BASELINES`, `module:function`, or `all`")
     seeds: Seeds = Field((9000, 9001, 9002), description="`9000:9005` or a list")
     blocks: tuple[Block, ...] = Field(min_length=1, description="the tables")
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder(cls, name: str) -> str:
+        why = not_a_name(name)
+        if why:
+            raise ConfigError(f"expected the name of a folder, got {name[:LONGEST_NAME]!r}: {why}.")
+        return name
 
     @field_validator("methods")
     @classmethod

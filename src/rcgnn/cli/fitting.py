@@ -44,6 +44,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         from rcgnn.data.resample import check
         from rcgnn.encode import as_npz
         from rcgnn.estimator import fit_series
+        from rcgnn.formats import stamped
         from rcgnn.prior import Prior
         from rcgnn.report.page import write_report
         from rcgnn.report.traces import traces
@@ -58,7 +59,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         others.logs.begin(run, settings)
         answer = fit_series(series, settings, progress=report, on_record=others.record(run.append), budget=budget)
         report("write", {})
-        run.write("traces.npz", as_npz(traces(answer.series, answer.prepared, answer.signal)))
+        run.write("traces.npz", as_npz(stamped(traces(answer.series, answer.prepared, answer.signal))))
         run.write_answer(answer, series, settings)
         write_report(run)
         others.finish(run)

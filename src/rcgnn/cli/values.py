@@ -48,6 +48,7 @@ def save_table(path: Path, table: pd.DataFrame) -> None:
     draft = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)  # what a link leads to is not written
         table.to_csv(draft, index=False, lineterminator="\n", errors="backslashreplace")
         draft.replace(path)
     except OSError as error:

@@ -18,6 +18,7 @@ from rcgnn.diagnosis.lines import epochs as by_epoch
 from rcgnn.diagnosis.merge import finite, merged
 from rcgnn.diagnosis.records import is_raw
 from rcgnn.errors import InputError
+from rcgnn.formats import NewerError, why_not
 from rcgnn.health import GradHealth, GraphHealth, HealthRecord, LossHealth
 
 MOST_GROUPS = 100
@@ -129,9 +130,9 @@ def _health_log(lines: list[Line], where: str, cut: str | None) -> Log:
         try:
             records.append(HealthRecord.model_validate(line.cells))
         except ValidationError as error:
-            first = error.errors()[0]
-            what = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise InputError(f"{where}: line {line.number} is not a health record: {what}: {first['msg'].lower()}.") from error
+            if isinstance(why := why_not(error), NewerError):
+                raise InputError(f"{where}: line {line.number}: {why}.") from error
+            raise InputError(f"{where}: line {line.number} is not a health record: {why}.") from error
     notes = [] if cut is None else [f"{cut} It was passed over."]
     return Log(records, config_of(records), notes)
 

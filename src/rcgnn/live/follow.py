@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from rcgnn.errors import FitFailedError, RunDirError
+from rcgnn.formats import NewerError, why_not
 from rcgnn.health import HealthRecord
 from rcgnn.rundir import MARKER, RunDir
 
@@ -85,6 +86,8 @@ class Follower:
         try:
             return HealthRecord.from_line(line.decode("utf-8"))
         except (UnicodeDecodeError, ValidationError) as error:
+            if isinstance(error, ValidationError) and isinstance(why := why_not(error), NewerError):
+                raise RunDirError(f"{self._file}: {why}.") from error
             raise RunDirError(
                 f"{self._file}: damaged, line {self._lines + number} is not a health record. Run `rcgnn fit` again."
             ) from error

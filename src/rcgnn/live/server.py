@@ -1,7 +1,8 @@
 """The server of one live page: this machine only, one secret address, reading only.
 
 It listens on 127.0.0.1. Every request must carry the token of this server in its path, a Host header that names this machine (a name
-that some other site points here is refused: DNS rebinding), and no Origin but its own. Nothing can be changed through it.
+that some other site points here is refused: DNS rebinding), and come from no page but its own. Nothing can be changed through it. Readers
+that are slow, or too many, cost a thread each, up to `MOST_CONNECTIONS`; the fit never waits for one.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ QUIET = 10.0
 STUCK = 20.0
 """Seconds after which a reader that takes nothing is let go."""
 MOST_READERS = 32
+MOST_CONNECTIONS = 64
+"""At a time; one more is closed unanswered."""
 GRACE = 3.0
 """Seconds that open pages have, at the end, to fetch the finished report."""
+OWN_SITE = ("same-origin", "none")
+"""What a browser says of the page that asks: this one, or nobody (the address was typed)."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",
@@ -98,12 +103,27 @@ class _Http(ThreadingHTTPServer):
         self.readers = 0
         self.fetched = 0
         self.told = 0
+        self.free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         super().__init__((ADDRESS, port), _Handler)
 
     def server_bind(self) -> None:
         """Without the look-up of the machine's name that the standard server does."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for the request while there are not too many."""
+        if self.free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The request, then its place is free."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader that goes away is nobody's error."""
@@ -146,10 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
             return HTTPStatus.FORBIDDEN, "The Host header does not name this server."
         if any(origin not in {f"http://{host}" for host in ours} for origin in self.headers.get_all("Origin", [])):
             return HTTPStatus.FORBIDDEN, "Other sites may not ask."
+        if self.headers.get("Sec-Fetch-Site", "none") not in OWN_SITE and not self._opened():
+            return HTTPStatus.FORBIDDEN, "Other sites may not ask."
         given = self.path.partition("?")[0].split("/")
         if len(given) < 3 or not compare_digest(given[1].encode("utf-8", "replace"), self.server.token.encode()):
             return HTTPStatus.FORBIDDEN, "The address lacks the token that rcgnn printed."
         return None
+
+    def _opened(self) -> bool:
+        """Somebody followed a link to the page; a page of another site cannot read what is opened so, nor frame it."""
+        return (self.headers.get("Sec-Fetch-Mode"), self.headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
 
     def _answer(self, status: HTTPStatus, text: str, more: dict[str, str] | None = None) -> None:
         self._send(status, "text/plain; charset=utf-8", f"{text}\n".encode(), more or {})

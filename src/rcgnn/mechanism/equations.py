@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rcgnn.series import BoolArray, FloatArray, IntArray, Series
 
 FAR = 1e30
 """z beyond this stands at it: nothing may overflow."""
+_IN_Z = ("coefficient", "intercept", "resampled", "resampled_intercept", "residual", "error", "state")
 RUNS = 200
 """Steps of the power iteration behind `Mechanism.growth`."""
 
@@ -219,4 +220,16 @@ class Mechanism:
         for name, shape in shapes.items():
             if getattr(made, name).shape != shape:
                 raise InputError(f"mechanism.npz: {name} must be {shape}, got {getattr(made, name).shape}; fit again.")
+        made._check()
         return made
+
+    def _check(self) -> None:
+        """Can the equations be run at all?"""
+        if not ((self.terms >= 0) & (self.terms <= [self.max_lag, self.size - 1, self.size - 1])).all():
+            raise InputError("mechanism.npz: a term names a sensor or a delay that is not there; fit again.")
+        if not (self.sensors.unit > 0).all() or any((np.abs(getattr(self, name)) > FAR).any() for name in _IN_Z):
+            raise InputError(f"mechanism.npz: expected units above 0 and numbers up to {FAR:g}; fit again.")
+        try:
+            self.depth  # noqa: B018 - looks for a cycle
+        except CycleError as error:
+            raise InputError("mechanism.npz: links within the step form a cycle; fit again.") from error

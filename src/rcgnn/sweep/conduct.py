@@ -18,8 +18,8 @@ from typing import Any
 from rcgnn.crew import Engine, processes, work_off
 from rcgnn.encode import as_csv, as_json, dotted, utf8
 from rcgnn.errors import FitFailedError, RunDirError
-from rcgnn.rundir import RunDir, digest
-from rcgnn.series import Series
+from rcgnn.rundir import RunDir
+from rcgnn.series import Series, digest
 from rcgnn.sweep.figures import draw
 from rcgnn.sweep.grid import Grid, Trial
 from rcgnn.sweep.page import Swept, page
@@ -197,6 +197,7 @@ def _write(path: Path, content: bytes) -> None:
     """The whole file or none of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        draft.unlink(missing_ok=True)  # what a link leads to is not written
         draft.write_bytes(content)
         draft.replace(path)
     except OSError as error:

@@ -50,12 +50,12 @@ class Range:
             return str(round(value))
         return repr(min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high))
 
-    def draw(self, random: np.random.Generator) -> str:
+    def draw(self, source: np.random.Generator) -> str:
         """One value."""
         if self.log:
-            value = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
+            value = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
         else:
-            value = random.uniform(self.low - 0.5 * self.whole, self.high + 0.5 * self.whole)
+            value = source.uniform(self.low - 0.5 * self.whole, self.high + 0.5 * self.whole)
         return self.text(min(max(value, self.low), self.high))
 
     def holds(self, text: str) -> bool:

@@ -14,8 +14,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from rcgnn.errors import RunDirError
+from rcgnn.formats import VERSION, CheckpointFile, NewerError, checked, parsed
 
-FORMAT = 1
+FORMAT = VERSION
 
 
 def sidecar(path: Path) -> Path:
@@ -61,16 +62,17 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         weights = path.read_bytes()
-        card = json.loads(sidecar(path).read_text(encoding="utf-8"))
-        digest, meta = card["sha256"], card["meta"]
+        card = checked(parsed(sidecar(path).read_text(encoding="utf-8")), CheckpointFile)
+    except NewerError as error:
+        raise RunDirError(f"{sidecar(path)}: {error}.") from error
     except FileNotFoundError as error:
         raise RunDirError(f"{error.filename}: no such file; a checkpoint is a .safetensors file and a .json file beside it.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunDirError(f"{sidecar(path)}: not the sidecar of a checkpoint ({error}); train again.") from error
-    if hashlib.sha256(weights).hexdigest() != digest:
+    if hashlib.sha256(weights).hexdigest() != card.sha256:
         raise RunDirError(f"{path}: the weights are damaged or belong to another sidecar; train again.")
     try:
-        return load(weights), dict(meta)
+        return load(weights), card.meta
     except SafetensorError as error:
         raise RunDirError(f"{path}: not a safetensors file ({error}); train again.") from error
 
