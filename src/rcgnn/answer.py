@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rcgnn.config import Config
 from rcgnn.data.quality import QualityReport
+from rcgnn.errors import InputError
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
 from rcgnn.prior import Prior
@@ -28,6 +29,8 @@ from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set
 FEW_ROWS = "too few joint rows"
 QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
+MOST_OPEN = 5_000_000
+"""Questions that sensors which take no part may leave open; each is kept with its reason."""
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
 ROUNDS_TO_NONE = 0.5
@@ -160,8 +163,19 @@ def undecidable(names: tuple[str, ...], max_lag: int, report: QualityReport, pri
 
 
 def _left_out(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[str, ...], report: QualityReport) -> None:
-    """Every pair with a sensor that did not take part is an open question, in place."""
+    """Every pair with a sensor that did not take part is an open question, in place.
+
+    Raises:
+        InputError: more of them than memory should be filled with.
+    """
     why = dict.fromkeys(report.quarantined, QUARANTINED) | dict.fromkeys(report.aliases, NEAR_COPY)
+    every, part = len(names), sum(name not in why for name in names)
+    open_ = len(verdict) * (every * (every - 1) - part * (part - 1))
+    if open_ > MOST_OPEN:
+        raise InputError(
+            f"table: {every - part:,} of {every:,} sensors cannot take part (too few readings, no movement, or copies), which leaves "
+            f"{open_:,} questions open, expected at most {MOST_OPEN:,}; leave such columns out, or is the table the other way round?"
+        )
     for i, cause in enumerate(names):
         for j, effect in enumerate(names):
             reason = why.get(cause) or why.get(effect)

@@ -40,6 +40,11 @@ def test_names_that_could_be_taken_for_something_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "table.csv"]
 
 
+def test_a_table_that_lies_on_its_side_is_refused(tmp_path):
+    """Three rows of 1,200 sensors would leave 5.8 million questions open, each with its reason."""
+    assert fitted(tmp_path, as_csv(noise(3, 1200))) == 2
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=absurd_tables())
 def test_any_table_that_makes_no_sense(tmp_path_factory, text):
