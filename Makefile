@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .browser/axe_playwright_python/axe.min.js
 
-.PHONY: setup browser fmt lint security audit licences type test test-all test-lowest cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
+.PHONY: setup browser fmt lint security audit licences type test test-all test-lowest lowest cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -58,6 +58,20 @@ $(AXE): $(STAMP)
 test: setup browser
 	$(BIN)/python -m pytest -n 2
 
+LOWEST := .venv-lowest
+# The packages that rcgnn imports in the oldest versions that pyproject.toml allows, the rest as new as these bear: constraints-lowest.txt.
+# Old versions use each other in ways that are deprecated by now, so those warnings are no errors here; the pages are tested by `make test`.
+test-lowest:  ## `make test` on the oldest versions that are allowed
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet -c constraints-lowest.txt -e '.[plots,balance,cluster]' polars xarray duckdb pytest pytest-xdist hypothesis selenium \
+	  jsonschema ipykernel nbclient mkdocs-material mkdocstrings-python
+	$(LOWEST)/bin/python -m pytest -n 2 --ignore tests/browser -W ignore::DeprecationWarning
+
+lowest: setup  ## constraints-lowest.txt again, after a change of a lower bound
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-annotate --no-header \
+	  --extra plots --extra balance --extra cluster pyproject.toml scripts/lowest.in -o constraints-lowest.txt
+
 test-all: setup browser
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
@@ -106,4 +120,4 @@ golden: setup  ## "no change" means the same fixed-seed loss curve
 check: lint type test docs
 
 clean:
-	rm -rf $(VENV) build dist site demo bench .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .browser .coverage htmlcov
+	rm -rf $(VENV) $(LOWEST) build dist site demo bench .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .browser .coverage htmlcov

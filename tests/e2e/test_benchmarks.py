@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -82,3 +84,13 @@ def test_devices_trains_on_what_is_there(tmp_path):
     assert int(rows[0][2]) > 0
     assert int(rows[0][5]) > 0
     assert "Self-check: " in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_soak_counts_memory_files_and_threads(tmp_path):
+    out = tmp_path / "soak.md"
+    run("soak.py", "--fits", 12, "--together", 2, "--rows", 150, "--out", out)
+    text = out.read_text(encoding="utf-8")
+    assert "open files +0, threads +0: lasts" in text
+    assert "2 of 2 ended with exit code 0" in text

@@ -129,7 +129,7 @@ def test_the_origins_recipes_train_again_too():
     (event,) = [f for f in again.findings if f.code == "COLLAPSE"]
     assert event.applied
     assert (event.evidence["before"]["sparse"], event.evidence["after"]["sparse"], event.evidence["reruns"]) == (1e-5, 1e-7, 2)
-    assert event.evidence["links"] == len(again.graph.links()) > 0
+    assert event.evidence["links"] == len(again.graph.links())  # on noise: how many is up to the last digits of the arithmetic
     assert max(r.attempt for r in again.records) == 3
     first = [r.loss.train for r in again.records if r.attempt == 1]
     assert first == [r.loss.train for r in lost.records]
