@@ -97,6 +97,8 @@ def test_calm_until_a_step_is_skipped():
     assert guard.calm
     guard.nonfinite()
     assert not guard.calm
+    guard.overshot()
+    assert not guard.calm
 
 
 def test_leaving_the_box_goes_back_at_once():
@@ -221,6 +223,14 @@ def test_any_finite_norm_has_a_finite_level(norm):
     assert 0 < guard.level() < math.inf
 
 
+@pytest.mark.parametrize("norm", [1e-6, 1.0, 1e6])
+def test_the_level_goes_with_the_size_of_the_norms(norm):
+    guard = Guard()
+    for _ in range(20):
+        guard.judge(norm)
+    assert guard.level() == pytest.approx(norm * math.exp(0.75))
+
+
 def test_a_level_above_the_certificate_is_lowered_and_one_below_it_stays():
     guard = Guard(certificate=50.0)
     for _ in range(20):
@@ -246,7 +256,7 @@ def test_three_good_states_are_kept():
     assert [guard.last_good(), guard.last_good(), guard.last_good()] == ["d", "c", "b"]
 
 
-@pytest.mark.parametrize(("value", "named"), [(9_999.0, None), (-9_999.0, None), (10_001.0, "b"), (-10_001.0, "b")])
+@pytest.mark.parametrize(("value", "named"), [(10_000.0, None), (-10_000.0, None), (10_001.0, "b"), (-10_001.0, "b")])
 def test_the_box_ends_at_ten_thousand_on_both_sides(value, named):
     assert out_of_box([("a", torch.ones(3)), ("b", torch.tensor([value, 0.0]))]) == named
 

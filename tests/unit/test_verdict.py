@@ -177,6 +177,14 @@ def test_an_unclear_direction_is_undecided_both_ways_with_its_reason(share):
         assert reasons == {}
 
 
+def test_a_clear_link_the_other_way_round_stays():
+    direction = np.ones((N, N))
+    direction[0, 1] = 0.5
+    verdict, reasons = decide(found({(0, 0, 1): 50.0, (0, 1, 0): 50.0}, direction=direction), alpha=0.05)
+    assert (keys(verdict), keys(verdict, UNDECIDED)) == ([(0, 1, 0)], [(0, 0, 1)])
+    assert set(reasons) == {(0, 0, 1)}
+
+
 def test_an_unclear_direction_leaves_lagged_links_of_the_pair_alone():
     direction = np.ones((N, N))
     direction[0, 1] = 0.5
