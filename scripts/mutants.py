@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
+import importlib.util
 import json
 import os
 import random
@@ -190,6 +190,9 @@ def prepare(folder: Path) -> None:
     os.chdir(folder)
     os.environ |= {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
     sys.path.insert(0, str(folder / "src"))
+    found = importlib.util.find_spec("rcgnn")
+    if found is None or not str(found.origin).startswith(str(folder)):
+        raise SystemExit(f"rcgnn is found in {found and found.origin}, not in the copy: the tests would not see a change.")
     for name in CONFIG["preload"]:
         importlib.import_module(name)
     from hypothesis import HealthCheck, Phase, settings
