@@ -134,6 +134,7 @@ def test_a_column_that_is_not_there_is_answered_by_the_nearest_or_all():
         (["m3/s", "2"], {"padded": True}, "If the line holds units, remove the line."),
         (["1", "x", "2"], {"padded": True}, "say --na 'x'."),
         (["run", "idle"], {}, "It holds text: remove the column, or, if it says the operating mode, name it with --regime 'a'."),
+        (["run", "idle", "run"], {}, "It holds text: remove the column"),
         (["run"], {}, "Remove the column, name it"),
         (["run", "1,5"], {"decimal": ","}, "Remove the column, name it"),
         (["1 234", "2"], {}, "Write numbers without a mark between thousands."),
