@@ -94,11 +94,22 @@ def test_the_layout_of_a_table(text, layout):
 def test_the_separator_is_that_of_most_rows_and_the_wider_of_two():
     ragged = "a;b;c\n1;2;3\n1;2;3\n1;2;3\n1;2\n"
     assert find_layout(ragged, "t").separator == ";"
+    assert find_layout("a,b,c;d;e;f\n1,2,3\n1,2,3\n", "t").names == ("a", "b", "c;d;e;f"), "rows count more than the header's width"
     assert find_layout("a|b;c|d;e|f\n1|2;3|4;5|6\n", "t").separator == "|"
 
 
 def test_the_first_hundred_lines_tell():
     assert find_layout("a;b\n" + "1;2\n" * 99 + "1|2|3|4\n" * 500, "t") == Layout(";", ("a", "b"), 1)
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_the_names():
+    long = '"a;b\n' + "1;2\n" + ("x" * 3000 + ";2\n") * 98  # more than one cell may hold
+    assert find_layout(long, "t").names == ('"a', "b")
+
+
+def test_a_line_of_nothing_above_the_names_is_refused_as_a_title():
+    with pytest.raises(TableError, match="line 1 .* looks like a title, and line 2 like the names"):
+        find_layout(";;\nt;flow;level\n0;1;2\n1;2;3\n", "t")
 
 
 def test_only_remarks_are_no_table():
