@@ -98,6 +98,10 @@ def test_the_separator_is_that_of_most_rows_and_the_wider_of_two():
     assert find_layout("a|b;c|d;e|f\n1|2;3|4;5|6\n", "t").separator == "|"
 
 
+def test_a_table_of_one_column_is_cut_nowhere():
+    assert find_layout("flow\n1;5\n2,5\n", "t").separator not in ";,"
+
+
 def test_the_first_hundred_lines_tell():
     assert find_layout("a;b\n" + "1;2\n" * 99 + "1|2|3|4\n" * 500, "t") == Layout(";", ("a", "b"), 1)
 
