@@ -198,6 +198,11 @@ def test_a_bad_cell_is_named_by_its_line(read, text, line):
         read(text)
 
 
+def test_a_line_that_cannot_be_cut_is_named(read):
+    with pytest.raises(TableError, match=r"line 5 cannot be split into cells \(field larger"):
+        read('# r\n# s\na;b\n1;2\n"' + "x" * 200_000 + "\n")
+
+
 def test_an_empty_line_is_a_gap_in_a_table_of_one_column_only(read):
     assert read("a\n1\n\n3\n").mask.ravel().tolist() == [True, False, True]
     assert read("a;b\n1;2\n\n3;4\n").shape == (2, 2)
