@@ -222,6 +222,8 @@ def test_an_unclear_direction_is_told_once_a_pair():
     assert done.graph.undecided() == [(0, 0, 1), (0, 1, 0)] or done.graph.undecided() == [(0, 1, 0), (0, 0, 1)]
     told = [f for f in done.findings if f.code == "DIRECTION_UNCLEAR"]
     assert [f.evidence["pair"] for f in told] == [["pump", "flow"]]
+    assert not done.decision.strength[:, 0, 1].any(), "what is open has no strength"
+    assert not done.decision.strength[:, 1, 0].any()
 
 
 def test_a_delay_tells_the_direction_so_nothing_is_unclear():
