@@ -113,6 +113,7 @@ def test_the_kind_of_date_is_judged_from_the_first_fifty_cells():
         ([f"03/0{day}/2024" for day in range(1, 10)], "month first"),
         (["01/02/2024", "02/02/2024", "13/02/2024"], "day first"),
         (["02/01/2024", "02/02/2024", "02/13/2024"], "month first"),
+        (["01/04/2024", "01/05/2024", "01/06/2024", "01/07/2024"], "month first"),  # four days, not 30, 31 and 30 of them
         (["2024/03/01 06.30", "2024/03/02 06.30"], "year first"),
         (["10/11/2023", "10/12/2023", "10/01/2024"], "day first"),  # the other way time would run backwards
     ],
