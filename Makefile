@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .browser/axe_playwright_python/axe.min.js
 
-.PHONY: setup browser fmt lint security audit licences type test test-all test-lowest lowest cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden check clean demo
+.PHONY: setup browser fmt lint security audit licences type test test-all test-lowest lowest cov docs bench bench-accuracy bench-smoke before-after stress hostile fuzz golden mutants check clean demo
 
 SUITES := families short traits missing null wide
 SEEDS ?= 13000:13002
@@ -116,6 +116,10 @@ fuzz: setup  ## readers and settings, guided by coverage; atheris is put into th
 
 golden: setup  ## "no change" means the same fixed-seed loss curve
 	$(BIN)/python -m pytest tests/contracts/test_golden.py
+
+mutants: setup  ## does a test notice when the core is changed? half an hour; MUTANTS="guard --seed 1" asks for others
+	$(BIN)/pip install --quiet -c constraints.txt 'cosmic-ray==8.7.0'
+	$(BIN)/python scripts/mutants.py $(MUTANTS)
 
 check: lint type test docs
 

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rcgnn.answer import FEW_ROWS, NEAR_COPY, QUARANTINED, Decision, assemble, undecidable
+from rcgnn.answer import FEW_ROWS, NEAR_COPY, QUARANTINED, Decision, _too_few, assemble, undecidable
 from rcgnn.config import Config
 from rcgnn.data.quality import inspect
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph
 from rcgnn.pipeline import Fit, fit_series
+from rcgnn.select.modes import Seen
 from rcgnn.series import Series
 from rcgnn.verdict import DIRECTION
 
@@ -196,8 +197,10 @@ def test_strength_stands_where_links_are_and_on_the_diagonal_alone():
     x = driven()
     for t in range(1, 400):
         x[t, 2] = 0.8 * x[t - 1, 2] + rng.standard_normal()
-    graph = fit(x).graph
-    off = ~np.eye(4, dtype=bool)
+    done = fit(x)
+    graph, off = done.graph, ~np.eye(4, dtype=bool)
+    np.testing.assert_array_equal((done.decision.strength != 0)[:, off], graph.adjacency[:, off])
+    assert done.decision.strength[1, 2, 2] == pytest.approx(0.8, abs=0.1)
     np.testing.assert_array_equal((graph.strength != 0)[:, off], graph.adjacency[:, off])
     assert graph.strength[1, 0, 1] == pytest.approx(1.5 * x[:, 0].std() / x[:, 1].std(), abs=0.05)
     assert graph.strength[1, 2, 2] == pytest.approx(0.8, abs=0.1)
@@ -219,6 +222,8 @@ def test_an_unclear_direction_is_told_once_a_pair():
     assert done.graph.undecided() == [(0, 0, 1), (0, 1, 0)] or done.graph.undecided() == [(0, 1, 0), (0, 0, 1)]
     told = [f for f in done.findings if f.code == "DIRECTION_UNCLEAR"]
     assert [f.evidence["pair"] for f in told] == [["pump", "flow"]]
+    assert not done.decision.strength[:, 0, 1].any(), "what is open has no strength"
+    assert not done.decision.strength[:, 1, 0].any()
 
 
 def test_a_delay_tells_the_direction_so_nothing_is_unclear():
@@ -227,3 +232,60 @@ def test_a_delay_tells_the_direction_so_nothing_is_unclear():
     done = fit(x, ("pump", "flow", "level", "lamp"))
     assert done.graph.links() == [(1, 0, 1)]
     assert [f for f in done.findings if f.code == "DIRECTION_UNCLEAR"] == []
+
+
+def test_what_single_modes_add_and_drop_takes_their_evidence():
+    made = decision({(1, 0, 1): 9.0, (1, 1, 2): 5.0, (2, 1, 2): 4.0})
+    links, pairs = np.zeros((3, 3, 3), bool), np.zeros((3, 3), bool)
+    links[1, 2, 0] = pairs[2, 0] = pairs[0, 1] = True
+    score = np.full((3, 3, 3), 7.0)
+    score[2, 1, 2] = 3.0
+    after = made.revised(Seen(links, pairs, score, np.full((3, 3, 3), 0.8), 1.0), np.array([[1, 2, 0]]))
+    assert np.argwhere(after.verdict == LINK).tolist() == [[1, 0, 1], [1, 2, 0]]
+    assert np.argwhere(after.strength).tolist() == [[1, 0, 1]], "that of a new link comes with its equation"
+    assert (after.score[1, 2, 0], after.score[1, 0, 1]) == (7.0, 9.0)
+    assert after.score[:, 1, 2].tolist() == [0.0, 5.0, 3.0], "never more than any mode shows"
+    assert after.confidence[:, 1, 2].tolist() == [0.0, 0.0, 0.0]
+    assert (after.confidence[1, 2, 0], after.confidence[1, 0, 1], after.confidence[0, 0, 2]) == (0.8, 0.9, 0.0)
+    assert made.verdict[1, 1, 2] == LINK, "the first decision stays as it was"
+
+
+def test_a_pair_that_keeps_a_lag_keeps_its_evidence():
+    made = decision({(1, 1, 2): 5.0, (2, 1, 2): 4.0})
+    made.reasons[2, 1, 2] = "required by prior knowledge"
+    links = np.zeros((3, 3, 3), bool)
+    links[1, 2, 0] = True
+    after = made.revised(Seen(links, links[1], np.zeros((3, 3, 3)), 0.8 * links, 1.0), np.array([[1, 2, 0]]))
+    assert np.argwhere(after.verdict == LINK).tolist() == [[1, 2, 0], [2, 1, 2]]
+    assert after.score[:, 1, 2].tolist() == [0.0, 5.0, 4.0]
+    assert (after.confidence[2, 1, 2], after.strength[1, 1, 2], after.strength[2, 1, 2]) == (0.9, 0.0, 0.5)
+
+
+def test_modes_that_do_not_differ_change_nothing():
+    made = decision({(1, 0, 1): 9.0})
+    seen = Seen(np.ones((3, 3, 3), bool), np.zeros((3, 3), bool), np.ones((3, 3, 3)), np.ones((3, 3, 3)), 1.0)
+    after = made.revised(seen, np.zeros((0, 3), int))
+    for name in ("verdict", "score", "confidence", "strength"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(made, name))
+
+
+def hardly_read(rows: int, gap: int, *, read: tuple[int, int] = (400, 400), lags: int = 2) -> np.ndarray:
+    """Pairs with too few joint rows: sensor 1 is read `gap` rows after sensor 0, once in ten rows; `read` counts what each equation has."""
+    x = np.full((rows, 2), np.nan)
+    x[::10, 0] = x[gap::10, 1] = 1.0
+    screened = SimpleNamespace(rows=None, features=[SimpleNamespace(rows=count) for count in read])
+    return _too_few(Series.of(x), screened, CONFIG.override([f"data.max_lag={lags}"]))
+
+
+@pytest.mark.parametrize(("rows", "gap", "few"), [(300, 0, False), (290, 0, True), (300, 2, False), (290, 2, True), (300, 3, True)])
+def test_thirty_joint_rows_at_one_lag_are_enough(rows, gap, few):
+    poor = hardly_read(rows, gap)
+    assert poor[0, 1] == few
+    assert poor[1, 0] == (few or gap > 0), "the other way round the gap is longer than any lag"
+    assert not poor.diagonal().any()
+
+
+@pytest.mark.parametrize(("lags", "rows", "few"), [(2, 29, True), (2, 30, False), (20, 99, True), (20, 100, False)])
+def test_an_effect_needs_five_rows_a_lag_and_thirty(lags, rows, few):
+    poor = hardly_read(400, 0, read=(rows, 400), lags=lags)
+    assert (poor[1, 0], poor[0, 1]) == (few, False)

@@ -125,3 +125,84 @@ def test_flat_gradient_of_unused_and_constant():
     x, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
     assert torch.equal(flat_gradient((2 * x).sum(), [x, unused]), torch.tensor([2.0, 2, 0, 0, 0]))
     assert torch.equal(flat_gradient(torch.zeros(()), [x]), torch.zeros(2))
+
+
+def test_one_auxiliary_weighs_a_tenth_of_the_data_and_three_tenths_together():
+    data, across = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([[0.0, 50.0, 0.0]])
+    assert torch.allclose(combine(data, across), torch.tensor([2.0, 0.2, 0.0]))
+    assert torch.allclose(combine(data, across.repeat(2, 1)), torch.tensor([2.0, 0.4, 0.0]))
+    assert torch.allclose(combine(data, across.repeat(9, 1)), torch.tensor([2.0, 0.6, 0.0]))
+
+
+def test_only_the_opposed_part_of_an_auxiliary_is_taken_away():
+    data, slanted = torch.tensor([100.0, 0.0]), torch.tensor([[-3.0, 4.0]])
+    assert torch.allclose(combine(data, slanted), torch.tensor([100.0, 4.0]))
+
+
+def test_auxiliaries_are_asked_for_at_every_fourth_step_and_used_in_between():
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    balancer = make_balancer(Config.parse({"losses": {"disen": 1, "invariance": 0, "acyclic": 0}}))
+    asked, seen = [], []
+    for _ in range(9):
+        asked.append(balancer.wants_all())
+        terms = terms_of(x) if asked[-1] else {"recon": terms_of(x)["recon"]}
+        seen.append(balancer.gradient(terms, [x]))
+    assert asked == [True, False, False, False, True, False, False, False, True]
+    assert all(torch.equal(one, seen[0]) for one in seen)
+    assert not torch.equal(seen[1], 2 * x.detach()), "the auxiliary of the first step still counts"
+    moved = torch.tensor([3.0, 4.0], requires_grad=True)
+    step = balancer.gradient({"recon": terms_of(moved)["recon"]}, [moved])
+    assert torch.allclose(step, torch.tensor([6.0 + 1.0, 8.0])), "capped against the data gradient of the step at hand"
+    balancer.begin_epoch()
+    assert balancer.wants_all()
+
+
+def test_the_data_gradient_at_the_forecast_is_kept_beside_that_of_the_weights():
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    forecast = 3 * x.outer(torch.ones(3))
+    balancer = make_balancer(Config.parse({"losses": {"disen": 0, "invariance": 0, "acyclic": 0}}))
+    combined = balancer.gradient({"recon": (forecast**2).sum()}, [x], forecast)
+    assert torch.allclose(combined, 54 * x.detach())
+    assert torch.equal(balancer.at_forecast, 2 * forecast.detach())
+    balancer.gradient({"recon": (x**2).sum()}, [x])
+    assert balancer.at_forecast is None
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_report_tells_direction_and_share_of_the_data(name):
+    x = torch.tensor([3.0, 4.0], requires_grad=True)
+    terms = {"recon": (x**2).sum() / 2, "disen": 2 * x[0], "invariance": 10 * (x**2).sum()}
+    balancer = make_balancer(Config.parse({"losses": {"recon": 1, "disen": 1, "invariance": 1, "balance": name}}))
+    report = balancer.report(terms, [x])
+    assert balancer.data_norm == pytest.approx(5.0)
+    assert (report["disen"].value, report["disen"].grad_norm) == (pytest.approx(6.0), pytest.approx(2.0))
+    assert (report["disen"].cos_data, report["disen"].share) == (pytest.approx(0.6), pytest.approx(0.4))
+    assert (report["invariance"].cos_data, report["invariance"].share) == (pytest.approx(1.0), pytest.approx(20.0))
+
+
+def test_shares_of_no_data_gradient_are_finite():
+    x = torch.zeros(2, requires_grad=True)
+    terms = {"recon": (x**2).sum(), "disen": x.sum()}
+    report = make_balancer(Config.parse({"losses": {"disen": 1}})).report(terms, [x])
+    assert report["disen"].share == pytest.approx(math.sqrt(2) * 1e12)
+    assert report["disen"].cos_data == 0
+
+
+def test_peers_leave_a_gradient_that_is_not_finite_to_the_guard():
+    pytest.importorskip("torchjd")
+    x = torch.tensor([1.0, 0.0], requires_grad=True)
+    balancer = make_balancer(Config.parse({"losses": {"recon": 1, "disen": 1, "balance": "torchjd:MGDA"}}))
+    assert not torch.isfinite(balancer.gradient({"recon": (x**2).sum(), "disen": torch.sqrt(x[1])}, [x])).all()
+    nothing = balancer.gradient({"recon": 0 * x.sum(), "disen": 0 * x.sum()}, [x])
+    assert torch.equal(nothing, torch.zeros(2))
+
+
+def test_a_weight_of_zero_switches_a_term_off_for_every_balancer():
+    pytest.importorskip("torchjd")
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    for name in (*BALANCERS, "torchjd:Sum"):
+        quiet = {"recon": 1, "sparse": 0, "disen": 0, "acyclic": 0, "invariance": 0, "balance": name}
+        balancer = make_balancer(Config.parse({"losses": quiet}))
+        assert torch.equal(balancer.gradient(terms_of(x), [x]), 2 * x.detach()), name
+        assert balancer.weighted(terms_of(x)) == {}, name
+        assert float(balancer.total(terms_of(x)).detach()) == 5.0, name

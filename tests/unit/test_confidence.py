@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +56,32 @@ def test_the_formula_by_hand():
     assert confidence(model, all_held(model), 3.0)[1, 0, 1] == pytest.approx(1 / (1 + np.exp(-logit)))
     doubtful = logit - WEIGHTS["halves"] + WEIGHTS["chance"] * np.log(1001.0 / 4.0)  # held nowhere, and much on the shifted copies
     assert confidence(model, 0.0 * all_held(model), 1000.0)[1, 0, 1] == pytest.approx(1 / (1 + np.exp(-doubtful)))
+
+
+@pytest.mark.parametrize(
+    ("lag", "log_p", "rows", "halves", "chance", "expected"),
+    [
+        (0, -30.0, 1500, 0.75, 2.0, 0.1928),
+        (1, -30.0, 1500, 0.75, 2.0, 0.3647),
+        (1, -30.0, 120, 1.0, 0.0, 0.9599),
+        (1, -30.0, 200, 1.0, 0.0, 0.9599),  # no more probable with fewer rows than the simulated tables had
+        (1, -8.0, 400, 0.5, 0.0, 0.3593),
+    ],
+)
+def test_the_calibrated_formula_in_numbers(lag, log_p, rows, halves, chance, expected):
+    """One link among three sensors; other weights come with a new `benchmarks/calibrate.py`, and change these."""
+    chosen, direction = np.zeros((2, 3, 3), bool), np.full((3, 3), 0.6)
+    chosen[lag, 0, 1] = chosen[1, 2, 2] = True  # a sensor's own past is no link
+    model = SimpleNamespace(
+        evidence=SimpleNamespace(chosen=chosen, direction=direction),
+        features=[SimpleNamespace(rows=rows)] * 3,
+        log_p=np.full((3, 3), log_p),
+        tests=60,
+        gamma=0.5,
+    )
+    sure = confidence(model, np.full((2, 3, 3), halves), chance)
+    assert sure[lag, 0, 1] == pytest.approx(expected, abs=5e-4)
+    assert np.count_nonzero(sure) == 1
 
 
 def test_more_evidence_more_confidence():

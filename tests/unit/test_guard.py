@@ -97,6 +97,8 @@ def test_calm_until_a_step_is_skipped():
     assert guard.calm
     guard.nonfinite()
     assert not guard.calm
+    guard.overshot()
+    assert not guard.calm
 
 
 def test_leaving_the_box_goes_back_at_once():
@@ -153,3 +155,114 @@ def test_a_step_that_was_put_back_is_not_counted_as_accepted():
     assert (guard.counts.accepted, guard.counts.undone, guard.calm) == (0, 1, False)
     assert [guard.overshot(), guard.overshot()] == ["skip", "rollback"]
     assert guard.last_rule == "UPDATE_RATIO"
+
+
+@pytest.mark.parametrize(("steps", "action"), [(7, "accept"), (8, "skip")])
+def test_spikes_are_called_from_the_ninth_accepted_step_on(steps, action):
+    guard = Guard()
+    for _ in range(steps):
+        guard.judge(1.0)
+    assert guard.judge(1e8) == action
+
+
+def test_seven_spikes_in_a_row_are_skipped_and_the_eighth_is_the_new_level():
+    guard = armed()
+    assert [guard.judge(1e3) for _ in range(8)] == ["skip"] * 7 + ["readmit"]
+    assert list(guard.window) == [pytest.approx(math.log(1e3))], "the old level is forgotten"
+    assert guard.spikes_in_a_row == 0
+
+
+def test_a_run_of_spikes_ends_with_an_accepted_step():
+    guard = armed()
+    for _ in range(2):
+        assert [guard.judge(1e3) for _ in range(7)] == ["skip"] * 7
+        assert guard.judge(1.0) == "accept"
+    assert guard.take_counts().skipped_spike == 14
+
+
+@pytest.mark.parametrize(("apart", "action"), [(99, "rollback"), (100, "skip")])
+def test_three_incidents_count_within_a_hundred_steps(apart, action):
+    guard = armed()
+    guard.nonfinite()
+    guard.nonfinite()
+    for _ in range(apart - 2):
+        assert guard.judge(1.0) == "accept"
+    assert guard.nonfinite() == action
+
+
+def test_after_a_return_the_count_of_incidents_starts_anew():
+    guard = armed()
+    guard.keep("good")
+    guard.nonfinite()
+    guard.judge(1e6)
+    assert guard.overshot() == "rollback"
+    assert guard.last_rule == "UPDATE_RATIO"
+    assert (guard.rollbacks, guard.spikes_in_a_row, len(guard.incidents)) == (1, 0, 0)
+    assert guard.take_counts().rollbacks == 1
+    assert guard.judge(1e6) == "skip"
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_level_is_that_of_the_last_128_steps(resumed):
+    """64 of each: the median is sqrt 2, the MAD ln sqrt 2, the level 2^.5 2^1.5; one step more or less would show."""
+    guard = Guard()
+    for _ in range(200):
+        guard.judge(1.0)
+    if resumed:
+        state, guard = guard.state_dict(), Guard()
+        guard.load_state_dict(state)
+    for _ in range(64):
+        assert guard.judge(2.0) == "accept"
+    assert guard.level() == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("norm", [0.0, 1e-300, 1e300, 1.7e308])
+def test_any_finite_norm_has_a_finite_level(norm):
+    guard = Guard()
+    assert [guard.judge(norm) for _ in range(20)] == ["accept"] * 20
+    assert 0 < guard.level() < math.inf
+
+
+@pytest.mark.parametrize("norm", [1e-6, 1.0, 1e6])
+def test_the_level_goes_with_the_size_of_the_norms(norm):
+    guard = Guard()
+    for _ in range(20):
+        guard.judge(norm)
+    assert guard.level() == pytest.approx(norm * math.exp(0.75))
+
+
+def test_a_level_above_the_certificate_is_lowered_and_one_below_it_stays():
+    guard = Guard(certificate=50.0)
+    for _ in range(20):
+        guard.judge(1.0)
+    assert guard.level() == pytest.approx(math.exp(0.75))
+    assert guard.judge(49.0) == "skip", "far from its kind, though below the certificate"
+
+
+def test_a_step_put_back_after_the_counts_were_taken_leaves_none_below_zero():
+    guard = Guard()
+    guard.judge(1.0)
+    guard.judge(1.0)
+    guard.overshot()
+    assert guard.take_counts().accepted == 1
+    guard.overshot()
+    assert guard.take_counts().accepted == 0
+
+
+def test_three_good_states_are_kept():
+    guard = Guard()
+    for name in "abcd":
+        guard.keep(name)
+    assert [guard.last_good(), guard.last_good(), guard.last_good()] == ["d", "c", "b"]
+
+
+@pytest.mark.parametrize(("value", "named"), [(10_000.0, None), (-10_000.0, None), (10_001.0, "b"), (-10_001.0, "b")])
+def test_the_box_ends_at_ten_thousand_on_both_sides(value, named):
+    assert out_of_box([("a", torch.ones(3)), ("b", torch.tensor([value, 0.0]))]) == named
+
+
+def test_three_returns_are_allowed_unless_told_otherwise():
+    assert [Guard().roll_back("SPIKE") for _ in range(2)] == ["rollback", "rollback"]
+    guard = Guard(max_rollbacks=1)
+    assert [guard.roll_back("SPIKE"), guard.roll_back("BUDGET")] == ["rollback", "stop"]
+    assert guard.failure == "refinement failed: BUDGET"

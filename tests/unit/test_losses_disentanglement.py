@@ -24,6 +24,8 @@ def test_an_offset_is_not_an_overlap():
 def test_shrinking_a_part_does_not_help_but_a_constant_part_cannot_correlate():
     assert disentanglement(A, 0.2 * A, C, ALL).item() == pytest.approx(disentanglement(A, A, C, ALL).item(), rel=0.01)
     assert disentanglement(A, 0 * A + 3, C, ALL) < 0.005
+    nearly = 1e-6 / (1e-6 + 1e-4)  # a copy with a variance far below the floor
+    assert disentanglement(A, 1e-3 * A, C, ALL).item() == pytest.approx(nearly / 3, abs=2e-3)
 
 
 def test_only_the_given_cells_count():

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcgnn.losses.reconstruction import EPS, HIDDEN_WEIGHT, gradient_bound, log_loss, recon_per_sensor, reconstruction
+from rcgnn.losses.reconstruction import EPS, gradient_bound, log_loss, recon_per_sensor, reconstruction
 from rcgnn.model.output import ModelOutput, NetworkInput
 
 
@@ -38,6 +38,16 @@ def test_the_formula():
     output, batch = make(prediction, values, mask)
     assert recon_per_sensor(output, batch).tolist() == pytest.approx(expected)
     assert reconstruction(output, batch).item() == pytest.approx(sum(expected) / 3)
+
+
+@pytest.mark.parametrize("forecast", [1, 3, 7, 8])
+def test_a_forecast_is_held_against_the_last_rows(forecast):
+    _, values, mask = sample()
+    output, batch = make(values[:, 8 - forecast :], values, mask)
+    assert reconstruction(output, batch).item() == pytest.approx(math.log(EPS))
+    off, _ = make(values[:, 8 - forecast :] + 1.0, values, mask)
+    assert recon_per_sensor(off, batch).tolist() == pytest.approx([0.5 * math.log(EPS**2 + 4 * (math.sqrt(1.25) - 1))] * 3, abs=1e-6)
+    assert recon_per_sensor(output, batch, closed=True).isfinite().all()
 
 
 def test_a_change_of_unit_adds_a_constant_while_residuals_are_ordinary():
@@ -88,7 +98,7 @@ def test_hidden_cells_count_half():
     hidden = mask & (torch.rand(mask.shape, generator=torch.Generator().manual_seed(4)) < 0.3)
     output, batch = make(prediction, values, mask, hidden, values + 1.0)
     extra = reconstruction(output, batch) - reconstruction(*make(prediction, values, mask))
-    assert extra.item() == pytest.approx(HIDDEN_WEIGHT * log_loss(values + 1.0, values, hidden).item())
+    assert extra.item() == pytest.approx(0.5 * log_loss(values + 1.0, values, hidden).item())
     assert log_loss(values + 1.0, values, hidden).item() == pytest.approx(0.5 * math.log(EPS**2 + 4 * (math.sqrt(1.25) - 1)), abs=1e-6)
 
 

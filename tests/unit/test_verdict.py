@@ -111,6 +111,22 @@ def test_alpha_is_divided_by_everything_that_competed(factor, verdict):
     assert decide(evidence, alpha=alpha)[0][1, 0, 1] == verdict
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(0.49, NONE), (0.5, LINK), (0.8, LINK), (1.0, LINK)])
+def test_a_link_holds_in_half_of_the_pieces_at_least(share, verdict):
+    evidence = found({(1, 0, 1): 50.0, (1, 2, 3): 50.0})
+    pieces = np.ones((N, N))
+    pieces[0, 1] = share
+    decided = decide(replace(evidence, share=pieces), alpha=0.05)[0]
+    assert (decided[1, 0, 1], decided[1, 2, 3]) == (verdict, LINK)
+
+
+@pytest.mark.parametrize(("evidence", "verdict"), [(51.0, LINK), (50.0, LINK), (49.0, NONE)])
+def test_a_twentieth_of_the_usual_evidence_is_no_crumb(evidence, verdict):
+    decided = decide(found({(1, 0, 1): 1000.0, (1, 1, 2): 900.0, (1, 2, 3): 2000.0, (1, 3, 0): evidence, (1, 3, 1): 1000.0}), alpha=0.05)[0]
+    assert decided[1, 3, 0] == verdict
+    assert decided[1, 0, 1] == decided[1, 1, 2] == decided[1, 2, 3] == LINK
+
+
 @pytest.mark.parametrize(("share", "verdict"), [(1.1, LINK), (0.9, NONE)])
 def test_crumbs_beside_strong_links_are_not_links(share, verdict):
     links = {(1, 0, 1): 1000.0, (1, 1, 2): 1000.0, (1, 2, 3): 1000.0, (1, 3, 0): share * CRUMB * 1000.0}
@@ -159,6 +175,14 @@ def test_an_unclear_direction_is_undecided_both_ways_with_its_reason(share):
     else:
         assert keys(verdict) == [(0, 0, 1)]
         assert reasons == {}
+
+
+def test_a_clear_link_the_other_way_round_stays():
+    direction = np.ones((N, N))
+    direction[0, 1] = 0.5
+    verdict, reasons = decide(found({(0, 0, 1): 50.0, (0, 1, 0): 50.0}, direction=direction), alpha=0.05)
+    assert (keys(verdict), keys(verdict, UNDECIDED)) == ([(0, 1, 0)], [(0, 0, 1)])
+    assert set(reasons) == {(0, 0, 1)}
 
 
 def test_an_unclear_direction_leaves_lagged_links_of_the_pair_alone():
