@@ -18,6 +18,8 @@ from rcgnn.prepared import Prepared
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.store import Store
+from rcgnn.train.checkpoint import States
 from rcgnn.train.record import OPEN
 from rcgnn.train.shared import Build
 from rcgnn.train.trainer import NOT_LEARNING, train
@@ -69,7 +71,7 @@ class Refined:
         return int((norms > OPEN).sum())
 
 
-def refine(
+def refine(  # noqa: PLR0913 - what it works on, then how it reports
     prepared: Prepared,
     screened: Screened,
     config: Config,
@@ -77,6 +79,7 @@ def refine(
     progress: Progress,
     on_record: Callable[[HealthRecord], None] | None,
     over: Callable[[], bool] = lambda: False,
+    store: Store | None = None,
 ) -> Refined:
     """Train the network and evaluate its links.
 
@@ -87,6 +90,7 @@ def refine(
         progress: told of every epoch.
         on_record: called with every health record.
         over: see `train`.
+        store: where states of training are kept, and found again; None: nowhere.
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
     used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
@@ -101,8 +105,20 @@ def refine(
     device = pick_device(config.device)
     network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
+    states = States.of(store, config)
     with repeatable(device, config.train.precision):
-        done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts, over=over)
+        done = train(
+            network,
+            fitted,
+            valid,
+            config,
+            names=scaled.names,
+            progress=progress,
+            on_record=on_record,
+            facts=facts,
+            over=over,
+            states=states,
+        )
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     thinned = None if used.all() else (int(used.sum()), len(used))
