@@ -33,6 +33,8 @@ SCHEMA_VERSION = 1
 _ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "traces.npz", "findings.json", "model.safetensors")
 FILES = ("config.yaml", *_ANSWER, "summary.json", "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
+CHECKPOINTS = "checkpoint/manifest.json"
+"""List of the checkpoints, see `rcgnn.store`; `overwrite` removes it first of all."""
 MARKER = "health.jsonl"
 """Made first and removed last: a folder that holds it is a run of ours."""
 EDGE_COLUMNS = ("cause", "effect", "lag", "strength", "confidence", "verdict", *EFFECT_COLUMNS)
@@ -104,7 +106,7 @@ class RunDir:
                 raise RunDirError(
                     f"{self.path}: the folder holds files but no run of rcgnn, so nothing was replaced; choose another --out."
                 )
-            for name in FILES:
+            for name in (CHECKPOINTS, *FILES):
                 (self.path / name).unlink(missing_ok=True)
         self.write(MARKER, b"")
 
@@ -131,6 +133,10 @@ class RunDir:
             for name in ("summary.json", *_ANSWER, "report.html"):
                 (self.path / name).unlink(missing_ok=True)
         self.write(MARKER, b"")
+
+    def nothing_yet(self) -> bool:
+        """Whether the run was ended before it wrote more than its settings."""
+        return not any((self.path / name).exists() for name in (*_ANSWER, "summary.json")) and not self.records()
 
     def files(self) -> list[Path]:
         """The files of this run that exist, in the order of `FILES`."""

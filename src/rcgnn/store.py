@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rcgnn.config import Config
 from rcgnn.encode import as_json, dotted, plain
 from rcgnn.errors import RunDirError
 from rcgnn.lock import Holder
 from rcgnn.pack import Kinds, pack, unpack
-from rcgnn.rundir import digest
+from rcgnn.rundir import RunDir, digest
 from rcgnn.series import Series
 from rcgnn.whole import explained, write_whole
 
@@ -99,6 +99,17 @@ class Store:
         store._write({**manifest, "files": manifest["files"][:-1]})
         return store, f"{store.folder / bad[0]} is damaged and left out; the run goes on from the checkpoint before it."
 
+    def missing(self) -> NoReturn:
+        """There is a run, and nothing to go on from.
+
+        Raises:
+            RunDirError: always.
+        """
+        raise RunDirError(
+            f"{self.folder.parent}: the run did not finish, and there is no checkpoint to go on from ({FOLDER}/{MANIFEST}); "
+            "begin anew with --overwrite."
+        )
+
     @property
     def begun(self) -> bool:
         """Whether there is a manifest."""
@@ -166,8 +177,6 @@ class Store:
         try:
             found = json.loads(path.read_bytes())
             checked = {**found, "files": [{**one, "name": one["name"], "file": one["file"]} for one in found["files"]]}
-        except FileNotFoundError as error:
-            raise RunDirError(f"{path}: there is no checkpoint to go on from; begin anew with --overwrite.") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunDirError(f"{path}: damaged, it is no list of checkpoints; put it back from a copy, {ANEW}.") from error
         return checked
@@ -242,6 +251,20 @@ def differs(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> Non
     if setting is not None:
         name, was, here = setting
         raise RunDirError(f"{run}: begun with {name}={was}, now {name}={here}; give the settings of its config.yaml, {ANEW}.")
+
+
+def same_answer(run: RunDir, series: Series, config: Config) -> None:
+    """Refuse other readings or settings than those of a complete run.
+
+    Raises:
+        RunDirError: they are others; says which.
+    """
+    if run.summary().get("data_digest") != digest(series):
+        raise RunDirError(f"{run.path}: complete, but made from other readings than those of {series.source}; give its table, {ANEW}.")
+    setting = first_setting(plain(run.config().model_dump()), plain(config.model_dump()))
+    if setting is not None:
+        name, was, here = setting
+        raise RunDirError(f"{run.path}: complete, but made with {name}={was}, now {name}={here}; give its settings, {ANEW}.")
 
 
 def first_setting(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
