@@ -21,7 +21,7 @@ from rcgnn.config import Config
 from rcgnn.encode import as_json, dotted, plain
 from rcgnn.errors import RunDirError
 from rcgnn.lock import Holder
-from rcgnn.pack import Kinds, pack, unpack
+from rcgnn.pack import Kinds, pack, size, unpack
 from rcgnn.rundir import RunDir, digest
 from rcgnn.series import Series
 from rcgnn.whole import explained, write_whole
@@ -34,6 +34,8 @@ SHARE = 0.02
 """Checkpoints may take this share of the time so far."""
 A_FILE, A_BYTE = 0.02, 5e-9
 """Seconds that writing takes on an ordinary disk: a file with its manifest, and each byte of it."""
+MOST = 2**28
+"""Bytes of one checkpoint; what is larger is made again."""
 ANEW = "or begin anew with --overwrite"
 
 
@@ -43,9 +45,9 @@ class Pace:
     def __init__(self) -> None:
         self._began, self._spent = time.perf_counter(), 0.0
 
-    def allows(self, size: int = 0) -> bool:
+    def allows(self, count: int = 0) -> bool:
         """True where so many bytes may be written now."""
-        return self._spent + A_FILE + size * A_BYTE <= SHARE * (time.perf_counter() - self._began)
+        return count <= MOST and self._spent + A_FILE + count * A_BYTE <= SHARE * (time.perf_counter() - self._began)
 
     def took(self, seconds: float) -> None:
         """A checkpoint was written."""
@@ -193,16 +195,13 @@ class Store:
 
 
 def keep(store: Store, pace: Pace, name: str, value: Any, known: Kinds, about: Mapping[str, Any], *, rolling: bool = False) -> bool:  # noqa: PLR0913
-    """Keep a value where there is time for it; whether it was kept. Without time for an empty file it is not even packed."""
-    if not pace.allows():
+    """Keep a value where there is time and room for it; whether it was kept."""
+    if not pace.allows(size(value)):
         return False
     began = time.perf_counter()
-    content = pack(value, known)
-    fits = pace.allows(len(content))
-    if fits:
-        store.put(name, content, about, rolling=rolling)
+    store.put(name, pack(value, known), about, rolling=rolling)
     pace.took(time.perf_counter() - began)
-    return fits
+    return True
 
 
 def identity(series: Series, config: Config) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def failing_at(monkeypatch, file: str, error: OSError) -> None:
 def test_killed_at_random_and_half_way_through_a_file(tmp_path):
     """A few of the moments; all of them: `python benchmarks/kill_resume.py`."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    asked = ["--points", "3", "--every", "9", "--small", "--out", str(tmp_path / "page.md")]
+    asked = ["--points", "3", "--every", "20", "--small", "--out", str(tmp_path / "page.md")]
     done = subprocess.run([sys.executable, str(HARNESS), *asked], env=env, capture_output=True, encoding="utf-8", check=False, timeout=300)
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert done.returncode == 0, page + done.stderr
