@@ -18,6 +18,7 @@ import pytest
 
 from rcgnn import rundir, store, whole
 from rcgnn.cli import main
+from rcgnn.data.quality import inspect
 from rcgnn.lock import locked
 from rcgnn.rundir import RunDir
 from rcgnn.synth import corrupt, simulate
@@ -322,7 +323,10 @@ def test_an_interruption_leaves_what_is_known_and_can_go_on(fit, table, referenc
     assert [one.evidence["stage"] for one in run.findings() if one.evidence.get("kind") == "interrupted"] == [stage]
     assert run.graph().links()
     assert (out / "report.html").exists()
+    answers: list[bool] = []
+    monkeypatch.setattr("rcgnn.pipeline.inspect", lambda *a, **k: answers.append((out / "summary.json").exists()) or inspect(*a, **k))
     assert fit(table, out, "--resume")[0] == 0
+    assert answers == [False], "who watches would take the run for complete"
     assert "partial" not in run.summary()
     assert content(out) == reference
 

@@ -113,7 +113,6 @@ class Training:
         guard = self.controls.guard
         return self.state() | {
             "controls": self.controls.state_dict(),
-            "threshold": self.controls.balancer.threshold,
             "certificate": guard.certificate,
             "good": guard.good(),
             "start": self.start,
@@ -124,9 +123,8 @@ class Training:
     def go_on(self, state: State) -> None:
         """Inverse of `everything`."""
         self.restore(state)
-        controls, device = self.controls, self.network.structure.base.device
+        controls = self.controls
         controls.load_state_dict(state["controls"])
-        controls.balancer.threshold = state["threshold"].to(device)
         controls.guard.certificate = state["certificate"]
         controls.guard.keep(*state["good"])
         self.start = state["start"]
