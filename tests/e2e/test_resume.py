@@ -316,7 +316,7 @@ def test_an_interruption_leaves_what_is_known_and_can_go_on(fit, table, referenc
         patch.setattr(f"rcgnn.{where}", lambda *_, **__: end())
         code, said, errors = fit(table, out)
     assert code == 130
-    assert errors == f"rcgnn: Interrupted: what {out} holds is partial; the same command with --resume goes on.\n"
+    assert errors == f"rcgnn: Interrupted. What {out} holds is partial; the same command with --resume goes on.\n"
     assert "interrupted" in said
     run = RunDir.open(out)
     assert run.summary()["partial"] is True

@@ -61,7 +61,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         return
     print_answer(console(), answer.graph, answer.findings, here.run.summary(), here.run.files())
     if answer.summary.get("partial"):
-        raise StoppedError(f"Interrupted: what {here.run.path} holds is partial; {AGAIN}")
+        raise StoppedError(f"Interrupted. What {here.run.path} holds is partial; {AGAIN}")
 
 
 def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress, Beside, Budget]) -> Fit:
@@ -85,7 +85,7 @@ def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress,
         run.write_answer(answer, series, settings)
         write_report(run)
     except KeyboardInterrupt as error:
-        raise StoppedError(f"Interrupted before there was an answer; {AGAIN}") from error
+        raise StoppedError(f"Interrupted. There is no answer yet; {AGAIN}") from error
     others.finish(run)
     if not answer.summary.get("partial"):
         store.remove()
