@@ -5,7 +5,8 @@
 
 Every fit is a process of its own, forked from this one, which has loaded the libraries. It is killed with SIGKILL after a random time, or
 at its n-th file: by turns before it is written, with half of it in the draft, and after it. Then `rcgnn fit ... --resume` goes on, once or
-(every third time) after a second kill, and every file is compared with that of a run that was never killed; of `health.jsonl` and
+(every third time) after a second kill; every second random run keeps checkpoints whatever time they take, as does every one that is killed at
+a file, the others as they do for everybody. Every file is compared with that of a run that was never killed; of `health.jsonl` and
 `summary.json` everything but seconds and memory.
 """
 
@@ -100,9 +101,9 @@ def waited(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def killed_after(case: Case, out: Path, seconds: float, *more: str) -> bool:
+def killed_after(case: Case, out: Path, seconds: float, before: Callable[[], None], *more: str) -> bool:
     """Whether the fit was still there to be killed after so many seconds."""
-    pid = forked(case.command(out, *more), out.with_suffix(".txt"))
+    pid = forked(case.command(out, *more), out.with_suffix(".txt"), before)
     time.sleep(seconds)
     done, _ = os.waitpid(pid, os.WNOHANG)
     if done:
@@ -142,9 +143,17 @@ def keep_everything() -> None:
     store.SHARE = 1e9
 
 
+def nothing() -> None:
+    """Checkpoints as time allows."""
+
+
+def _begun(out: Path) -> bool:
+    return out.is_dir() and any(not one.name.startswith(".") for one in out.iterdir())
+
+
 def resumed(case: Case, out: Path, before: Callable[[], None] = lambda: None) -> int:
     """Exit code of going on; a run that was killed before there was one is begun."""
-    more = ["--resume"] if out.is_dir() and any(not one.name.startswith(".") for one in out.iterdir()) else []
+    more = ["--resume"] if _begun(out) else []
     return waited(forked(case.command(out, *more), out.with_suffix(".txt"), before))
 
 
@@ -178,13 +187,13 @@ def random_points(case: Case, folder: Path, expected: dict[str, Any], usual: flo
     """Kill after random times; every third run twice. What differs, or nothing."""
     made = 0
     while made < points:
-        out = folder / f"{case.name}-{made}"
-        if not killed_after(case, out, rng.uniform(0.0, usual)):
+        out, before = folder / f"{case.name}-{made}", (keep_everything if made % 2 else nothing)
+        if not killed_after(case, out, rng.uniform(0.0, usual), before):
             _clear(out)
             continue
-        if made % 3 == 2:
-            killed_after(case, out, rng.uniform(0.0, usual / 2), *(["--resume"] if out.is_dir() and any(out.iterdir()) else []))
-        code = resumed(case, out)
+        if made % 3 == 2 and _begun(out):
+            killed_after(case, out, rng.uniform(0.0, usual / 2), before, "--resume")
+        code = resumed(case, out, before)
         yield f"exit code {code}" if code else difference(out, expected)
         _clear(out)
         made += 1

@@ -99,8 +99,9 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             present = {e.name for e in self.path.iterdir() if not of_no_account(e.name)}
             if present and not overwrite:
+                on = " --resume to go on with it," if (self.path / CHECKPOINTS).exists() else ""
                 raise RunDirError(
-                    f"{self.path}: the folder is not empty; choose another --out, or give --overwrite to replace the run in it."
+                    f"{self.path}: the folder is not empty; choose another --out, or give{on} --overwrite to replace the run in it."
                 )
             if present and MARKER not in present:
                 raise RunDirError(

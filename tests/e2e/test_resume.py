@@ -227,7 +227,7 @@ def test_another_run_is_refused_and_untouched(fit, stopped, table, tmp_path, mon
     said = refused(fit(table, stopped, "--resume", settings=(*SETTINGS, "train.lr=0.1")), stopped, before)
     assert "begun with train.lr=0.005, now train.lr=0.1;" in said
     assert "give one of them" in refused(fit(table, stopped, "--resume", "--overwrite"), stopped, before)
-    assert "--overwrite" in refused(fit(table, stopped), stopped, before)
+    assert "give --resume to go on with it, --overwrite to" in refused(fit(table, stopped), stopped, before)
     monkeypatch.setattr(store, "version", lambda name: "9.9" if name == "numpy" else "0.1.0")
     assert re.search(r"begun with (rcgnn|numpy) \S+, here is", refused(fit(table, stopped, "--resume"), stopped, before))
     monkeypatch.undo()
