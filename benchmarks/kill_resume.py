@@ -5,8 +5,8 @@
 
 Every fit is a process of its own, forked from this one, which has loaded the libraries. It is killed with SIGKILL after a random time, or
 at its n-th file: by turns before it is written, with half of it in the draft, and after it. Then `rcgnn fit ... --resume` goes on, once or
-(every third time) after a second kill; every second random run keeps checkpoints whatever time they take, as does every one that is killed at
-a file, the others as they do for everybody. Every file is compared with that of a run that was never killed; of `health.jsonl` and
+(every third time) after a second kill; every second random run keeps checkpoints whatever time they take, as does every one that is killed
+at a file, the others as they do for everybody. Every file is compared with that of a run that was never killed; of `health.jsonl` and
 `summary.json` everything but seconds and memory.
 """
 
