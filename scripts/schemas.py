@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rcgnn.formats import ARRAYS, VERSION, CheckpointFile, FindingsFile, GraphFile, SummaryFile
+from rcgnn.formats import ARRAYS, VERSION, FindingsFile, GraphFile, ManifestFile, SummaryFile
 from rcgnn.graph import REGIME_COLUMNS
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.rundir import EDGE_COLUMNS
@@ -23,7 +23,7 @@ FILES: dict[str, type[BaseModel]] = {
     "findings.json": FindingsFile,
     "summary.json": SummaryFile,
     "health.jsonl": HealthRecord,
-    "checkpoint.json": CheckpointFile,
+    "manifest.json": ManifestFile,
 }
 """Model by file; of `health.jsonl` each line."""
 KINDS = {"f": "float", "i": "int", "b": "bool", "U": "text", "iu": "int"}

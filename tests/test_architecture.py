@@ -13,10 +13,10 @@ SRC = Path(__file__).parents[1] / "src" / "rcgnn"
 
 FLOORS = {
     "errors": 0, "files": 0, "formats": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "cluster": 1, "markdown": 0, "drawing": 0,
-    "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1,
+    "pack": 0, "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1, "whole": 1, "lock": 2, "store": 3,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2, "rerun": 2, "refined": 2,
-    "budget": 3, "signal": 3, "screen": 3, "model": 3, "export": 3, "tracking": 3,
-    "losses": 4, "mechanism": 4, "prepared": 4,
+    "budget": 3, "remarks": 3, "signal": 3, "screen": 3, "model": 3, "export": 3, "tracking": 3,
+    "losses": 4, "mechanism": 4, "prepared": 4, "keeper": 4,
     "train": 5, "select": 5, "origin": 5,
     "refine": 6, "answer": 6, "stages": 6, "baselines": 6, "report": 6, "figures": 6,
     "aside": 7, "live": 7,

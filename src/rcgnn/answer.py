@@ -37,6 +37,7 @@ ROUNDS_TO_NONE = 0.5
 """A mean over copies that is printed as no pair at all."""
 REACHED = 0.2
 """Share of a sensor's innovation that hidden drivers explain before it is named among those they reach."""
+Held = tuple[FloatArray, FloatArray]
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -72,12 +73,20 @@ class Decision:
     chance: float
 
     @classmethod
-    def of(cls, screened: Screened, scaled: Series, checks: Checks, config: Config) -> Decision:
-        """Decide from the screen's evidence, what it finds by chance, and piece by piece."""
+    def of(cls, screened: Screened, scaled: Series, checks: Checks, config: Config, held: Held | None = None) -> Decision:
+        """Decide from the screen's evidence, what it finds by chance, and piece by piece.
+
+        Args:
+            screened: the screen.
+            scaled: the active sensors.
+            checks: its second looks.
+            config: all settings.
+            held: what `held_and_sure` says; None: it is asked.
+        """
         found = screened.evidence
         share = None if checks.pieces is None else checks.pieces.share
         chance = checks.chance.surplus
-        held, sure = held_and_sure(screened, chance, config)
+        shares, sure = held_and_sure(screened, chance, config) if held is None else held
         agreed = None if checks.further is None else checks.further.agreed
         asked = sure if config.select.halves else None
         pairs = PairEvidence(
@@ -100,7 +109,7 @@ class Decision:
         score = screened.score if checks.further is None else checks.further.blended(screened.score)
         score = score if checks.pieces is None else blend(score, checks.pieces)
         detectable = detectable_share(rows, penalty)
-        return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, held, chance)
+        return cls(score, verdict, np.where(decided, strength, 0.0), sure, reasons, findings, detectable, shares, chance)
 
     def revised(self, seen: Seen, differing: IntArray) -> Decision:
         """With what single operating modes add and drop; `differing` [m, 3] are the candidates that differ between modes."""

@@ -14,24 +14,32 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
+from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.crew import THREADS
 from rcgnn.errors import RcgnnError
 from rcgnn.health import HealthRecord, Progress
+from rcgnn.keeper import Keeper
+from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen.structural import Screened
+from rcgnn.stages import KINDS as STAGE_KINDS
 from rcgnn.stages import SMALL, OnRecord, threads
+from rcgnn.store import Store
 
 LEAST_CELLS, MOST_CELLS = 40_000, 4_000_000
 """Rows times sensors of the tables that are worth a process, which takes 2 s to start and is sent the table."""
 LOST = ("lost", None)
+KINDS = STAGE_KINDS | kinds(Refined)
+"""What a trained network is made of."""
 
 
 class Told(NamedTuple):
@@ -49,29 +57,51 @@ class Task:
         prepared: the table, cleaned and scaled.
         screened: the screen's answer.
         config: all settings.
+        store: where states of training, and trained networks, are kept and found again; None: nowhere.
     """
 
     prepared: Prepared
     screened: Screened
     config: Config
+    store: Store | None = None
 
-    def done(self, told: Told, over: Callable[[], bool] = lambda: False, again: Callable[[], bool] = lambda: True) -> Repeated[Refined]:
+    def done(
+        self, told: Told, keeper: Keeper, over: Callable[[], bool] = lambda: False, again: Callable[[], bool] = lambda: True
+    ) -> Repeated[Refined]:
         """The network, trained in this process, and once more where it lost every link.
 
         Args:
             told: who is told meanwhile.
+            keeper: of the store.
             over: see `train`.
             again: is there time for another training?
         """
-        from rcgnn.refine import refine
+        attempts = count(1)
 
         def once(settings: Config, keep: OnRecord) -> Refined:
-            return refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over)
+            from rcgnn.refine import refine
+
+            made: list[Refined] = []
+
+            def make() -> Refined:
+                made.append(
+                    refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over, store=self.store)
+                )
+                return made[0]
+
+            done = keeper.kept(f"trained-{next(attempts)}", make, known=KINDS)
+            for record in [] if made else done.records:
+                keep(record)
+            return done
 
         with threads(self.prepared.scaled.shape[1]):  # torch has perhaps only now been loaded
             return until_links(
                 once, lambda refined: refined.links if again() else None, self.config, progress=told.progress, on_record=told.on_record
             )
+
+    def alone(self, told: Told) -> Repeated[Refined]:
+        """The same without a budget, in a process that has nothing else to do."""
+        return self.done(told, Keeper(self.store, KINDS, Budget()))
 
 
 class Aside:
@@ -119,7 +149,7 @@ class Aside:
             elif kind == "failed":
                 raise what
             else:
-                return self._task.done(told._replace(on_record=_after(records, told.on_record)))
+                return self._task.alone(told._replace(on_record=_after(records, told.on_record)))
 
     def end(self) -> None:
         """Whatever it does, it is not needed any longer."""
@@ -173,13 +203,21 @@ def serve(handle: int) -> None:
     pipe = Connection(handle)
     with suppress(EOFError, OSError):
         task: Task = pipe.recv()
+        Thread(target=_end_with, args=(pipe,), daemon=True).start()
         try:
             told = Told(lambda stage, info: pipe.send(("progress", (stage, dict(info)))), lambda record: pipe.send(("record", record)))
-            done = task.done(told)
+            done = task.alone(told)
         except RcgnnError as error:
             pipe.send(("failed", error))
         else:
             pipe.send(("done", done))
+
+
+def _end_with(pipe: Connection) -> None:
+    """Nothing more comes: when the pipe ends, whoever asked is gone, and nobody else may write into its run folder."""
+    with suppress(EOFError, OSError):
+        pipe.recv()
+    os._exit(1)
 
 
 def _after(told: int, on_record: OnRecord | None) -> OnRecord | None:

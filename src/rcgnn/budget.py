@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rcgnn.data.findings import finding
@@ -35,6 +35,7 @@ class Budget:
     Attributes:
         seconds: the limit.
         took: seconds of every stage so far.
+        stage_now: the stage that goes on, or was the last.
 
     Example:
         >>> now = iter([0.0, 4.0, 4.0, 9.0])
@@ -46,6 +47,7 @@ class Budget:
     def __init__(self, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds = seconds
         self.took: dict[str, float] = {}
+        self.stage_now = ""
         self._clock, self._began = clock, clock()
         self._cut: set[str] = set()
 
@@ -90,9 +92,19 @@ class Budget:
         self._cut.add("copies")
         return max(int(0.5 * self.left() / max(seconds, 1e-3)), 0)
 
+    def cuts(self) -> list[str]:
+        """Everything left out so far."""
+        return sorted(self._cut)
+
+    def credit(self, seconds: float, cut: Iterable[str]) -> None:
+        """A part of the work was done before, in so many seconds, and these were left out in it."""
+        self._began -= seconds
+        self._cut |= set(cut)
+
     @contextmanager
     def stage(self, name: str, progress: Progress) -> Iterator[None]:
         """One stage, told and timed."""
+        self.stage_now = name
         progress(name, {"left": self.left()} if self.limited else {})
         began = self.spent()
         yield

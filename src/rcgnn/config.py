@@ -152,9 +152,7 @@ class TrainConfig(Section):
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW at its highest")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay")
     clip: float | None = Field(None, gt=0, description="clip norm; empty: from the run's own accepted norms")
-    precision: Literal["float32", "tf32", "bf16"] = Field(
-        "float32", description="of matrix products; tf32 (CUDA) keeps 10 bits, bf16 keeps 8"
-    )
+    precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of matrix products; tf32 (CUDA) keeps 10 bits, bf16 8")
     schedule: Literal["cosine", "plateau", "constant"] = Field("cosine", description="learning-rate schedule")
     patience: int = Field(5, ge=1, description="evaluations without gain before stopping")
     eval_every: int = Field(2, ge=1, description="epochs between evaluations on the held-out blocks")

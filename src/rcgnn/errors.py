@@ -91,6 +91,12 @@ class FitFailedError(RcgnnError):
     """A fit could not give any answer. Says which stage and why."""
 
 
+class StoppedError(RcgnnError):
+    """Somebody asked a fit to end before it was done; says what is there and how to go on."""
+
+    exit_code = 130
+
+
 def near(word: str, known: Sequence[str]) -> str:
     """The end of a message that lists what there is anyway: the nearest of it, or nothing.
 

@@ -19,8 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 VERSION = 1
 """Of every file of a run."""
 VERSION_FIELD = "schema_version"
-VERSIONS = (VERSION_FIELD, "format")
-"""What the version is called; `format` in checkpoints."""
 Arrays = Mapping[str, NDArray[Any]]
 Version = Annotated[int, Field(ge=1, le=VERSION, strict=True)]
 
@@ -102,14 +100,28 @@ class SummaryFile(File):
     detectable_share: float | None = None
 
 
-class CheckpointFile(BaseModel):
-    """The JSON file beside the weights of a checkpoint."""
+class Checkpoint(BaseModel):
+    """One file of `checkpoint/`."""
 
     model_config = ConfigDict(extra="allow")
 
-    format: Version = VERSION
-    sha256: str = Field(description="of the file of weights")
-    meta: dict[str, Any]
+    name: str = Field(description="of what is kept")
+    file: str
+    size: int | None = Field(None, description="in bytes")
+    sha256: str
+    about: dict[str, Any] = Field(default_factory=dict)
+
+
+class ManifestFile(File):
+    """`checkpoint/manifest.json`: what a run was begun with, and its checkpoints."""
+
+    rcgnn: str = ""
+    packages: dict[str, str] = Field(default_factory=dict, description="those whose version may change the last digits of a number")
+    table: str = Field("", description="what was read")
+    data: str = Field("", description="sha256 of the table")
+    config: dict[str, Any] = Field(default_factory=dict)
+    files: list[Checkpoint]
+    written: int = Field(0, description="how many files were written in all")
 
 
 RESERVED = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))))
@@ -199,7 +211,7 @@ def why_not(error: ValidationError) -> ValueError:
     """What is wrong with a value that a model refused: it is newer, or the first thing that does not fit."""
     found = error.errors(include_url=False)
     for one in found:
-        if one["type"] == "less_than_equal" and one["loc"][-1] in VERSIONS:
+        if one["type"] == "less_than_equal" and one["loc"][-1] == VERSION_FIELD:
             return NewerError(one["input"])
     where = ".".join(str(part) for part in found[0]["loc"]) or "the whole"
     return ValueError(f"{where[:80]}: {found[0]['msg'][:1].lower()}{found[0]['msg'][1:]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.data.cleaning import clean
 from rcgnn.data.counts import stabilised
-from rcgnn.data.findings import finding
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.resample import regular
 from rcgnn.data.splice import splice
@@ -23,26 +22,36 @@ from rcgnn.data.windows import long_enough
 from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
+from rcgnn.keeper import Keeper
 from rcgnn.mechanism.contrast import about, contrasted
 from rcgnn.mechanism.effects import described
-from rcgnn.mechanism.equations import Mechanism
+from rcgnn.mechanism.equations import Mechanism, Sensors
 from rcgnn.mechanism.modes import Modes, compare
 from rcgnn.mechanism.refit import Material, learn
 from rcgnn.numerics import rng
+from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared, prepare
 from rcgnn.prior import Informed, Prior
 from rcgnn.refined import Refined
+from rcgnn.remarks import bridged, given_up, interrupted, thinned
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen import thin, width
 from rcgnn.screen.features import Sample
+from rcgnn.screen.null import Chance
 from rcgnn.screen.structural import Screened
+from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.known import left_out
-from rcgnn.select.modes import by_mode, candidates
+from rcgnn.select.modes import Seen, by_mode, candidates
 from rcgnn.series import BoolArray, Series
 from rcgnn.signal.draws import Signal
 from rcgnn.signal.vanishing import told
+from rcgnn.stages import KINDS as STAGE_KINDS
 from rcgnn.stages import LEAST_SENSORS, Course, OnRecord, bases_of, checks, reached_by, screened_by, signal_of, threads
+from rcgnn.store import Store
 
+KINDS = STAGE_KINDS | kinds(Mechanism, Sensors, Modes, Seen)
+"""What the kept results of all stages but training are made of."""
+INTERRUPTED = "interrupted"
 LEAST_TRAINING = 10.0
 """Seconds below which a network is not begun under a budget: loading and first epochs take as long."""
 
@@ -86,8 +95,24 @@ class Fit:
         return self.mechanism.to_arrays() if self.mechanism else {}
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the stages before the screen found, and what was known beforehand."""
+
+    prepared: Prepared
+    signal: Signal
+    material: Material
+    prior: Prior | None
+
+
 def fit_series(
-    series: Series, config: Config, *, progress: Progress = silent, on_record: OnRecord | None = None, budget: Budget | None = None
+    series: Series,
+    config: Config,
+    *,
+    progress: Progress = silent,
+    on_record: OnRecord | None = None,
+    budget: Budget | None = None,
+    store: Store | None = None,
 ) -> Fit:
     """The causal graph of one table. Sees no truth: there is no parameter for it.
 
@@ -97,6 +122,8 @@ def fit_series(
         progress: told of every stage and step.
         on_record: called with every health record as it is made.
         budget: the time it may take; None: `config.budget`, from now on.
+        store: where results of stages and states of training are kept, and found again; with one, an interruption gives a partial
+            answer as soon as a graph is known.
 
     Raises:
         ConfigError: the prior knowledge does not fit the sensors, contradicts itself, or meets a recipe of the origin.
@@ -107,19 +134,9 @@ def fit_series(
     budget = Budget.of(config.budget) if budget is None else budget
     with threads(series.shape[1]):
         own = config.recipe == "auto"
-        course = Course(progress, on_record, budget)
+        course = Course(progress, on_record, budget, Keeper(store, KINDS, budget))
         fit = _auto(series, config, prior, course) if own else _origin(series, config, course)
     return replace(fit, findings=[*steps, *budget.findings(), *fit.findings])
-
-
-@dataclass(frozen=True, eq=False)
-class _Begun:
-    """A fit before its signal: the table as given and as prepared, and what is known so far."""
-
-    series: Series
-    prepared: Prepared
-    findings: list[Finding]
-    facts: dict[str, Any]
 
 
 def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -> Fit:
@@ -133,7 +150,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     findings = [*changes, *report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if config.data.max_lag == "auto":
         with course.stage("reach"):
-            reached = reached_by(prepared, config, prior, course.budget)
+            reached = course.keeper.kept("reach", lambda: reached_by(prepared, config, prior, course.budget))
         config = config.model_copy(update={"data": config.data.model_copy(update={"max_lag": reached.max_lag})})
         prior = Prior.given(config, series.names)
         findings += reached.findings() if len(prepared.active) >= LEAST_SENSORS else []
@@ -144,58 +161,119 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
-    return _decided(_Begun(series, prepared, findings, facts), config, prior, course)
-
-
-def _decided(begun: _Begun, config: Config, prior: Prior | None, course: Course) -> Fit:
-    series, prepared = begun.series, begun.prepared
     with course.stage("smooth"):
-        signal, keep = signal_of(prepared, config, course)
-    material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
-    findings = told(begun.findings, prepared.report, prepared.scaled.names, signal.selection, material.unit, material.offset)
+        signal, keep = course.keeper.kept("smooth", lambda: signal_of(prepared, config, course))
+    found = Found(prepared, signal, Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal), prior)
+    findings = told(findings, report, prepared.scaled.names, signal.selection, found.material.unit, found.material.offset)
     bases = bases_of(prepared, config)
     sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
     sample = thin.thinned(sample, bases)
-    findings += [*_bridged(signal), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
+    findings += [*bridged(signal.bridged), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
     with aside(wanted=_beside(prepared, config, course.budget)) as other:
         with course.stage("screen"):
             screened = screened_by(sample, bases, config, course)
-        idle = _untrained(prepared, screened, config)
-        if other is not None and idle is None:
-            other.begin(Task(prepared, screened, config))
-        with course.stage("decide"):
-            looks = checks(sample, prepared, screened, signal, course, config)
-            decision = Decision.of(screened, prepared.scaled, Checks(*looks), config)
-            decision = _by_mode(decision, sample, material, screened, config)
-            graph = assemble(series.names, prepared.active, prepared.report, decision, prior)
-        with course.stage("measure"):
-            mechanism = learn(graph, material, screened.curved, rng(config.seed, "blocks"), clean=config.data.clean != "off")
-            modes = _compared(decision.verdict == LINK, material, config)
-            graph = contrasted(described(graph, mechanism), mechanism, modes)
-        idle = idle or _too_late(course.budget)
-        trained = None if idle else _train(Task(prepared, screened, config), course, other)
+        network = _Network(_untrained(prepared, screened, config), Task(prepared, screened, config, course.keeper.store), other)
+        network.begin()
+        return _answered(series, (found, sample, screened), (findings, facts), (config, course), network)
+
+
+class _Network(NamedTuple):
+    """Why there is nothing to train, or what, and the process that does it meanwhile, where there is one."""
+
+    idle: str | None
+    task: Task
+    other: Aside | None
+
+    def begin(self) -> None:
+        """Now, where another process does it."""
+        if self.other is not None and self.idle is None:
+            self.other.begin(self.task)
+
+    def trained(self, course: Course) -> Repeated[Refined]:
+        """What came of it."""
+        budget, told = course.budget, Told(course.progress, course.on_record)
+        if self.other is not None:
+            return self.other.answer(told)
+        return self.task.done(told, course.keeper, over=lambda: not budget.allows("epochs"), again=lambda: budget.left() > 0)
+
+
+def _answered(
+    series: Series,
+    known: tuple[Found, Sample, Screened],
+    said: tuple[list[Finding], dict[str, Any]],
+    how: tuple[Config, Course],
+    network: _Network,
+) -> Fit:
+    """From the screen on there is a graph, whatever else there is still time for."""
+    (found, sample, screened), (findings, facts), (config, course) = known, said, how
+    keeper = course.keeper
+    prepared, signal = found.prepared, found.signal
+    with course.stage("decide"):
+        decision = keeper.unless_interrupted(
+            lambda: _decided(found, sample, screened, config, course), lambda: _at_once(prepared, screened, config)
+        )
+    graph = assemble(series.names, prepared.active, prepared.report, decision, found.prior)
+    mechanism, modes, trained = None, None, None
+    with course.stage("measure"):
+        measured = keeper.unless_interrupted(lambda: _measured(graph, found, decision, screened, config, course), lambda: None)
+    if measured is not None:
+        mechanism, modes = measured
+        graph = contrasted(described(graph, mechanism), mechanism, modes)
+    idle = INTERRUPTED if keeper.interrupted else network.idle or _too_late(course.budget)
+    if idle is None:
+        with course.stage("train"):
+            trained = keeper.unless_interrupted(lambda: network.trained(course), lambda: None)
+        idle = INTERRUPTED if trained is None else None
     refined, records, again = (trained.last, trained.records, trained.findings) if trained else (None, [], [])
     findings += [
         *again,
-        *_given_up(refined),
-        *_thinned(refined),
+        *given_up(refined.failed if refined else None),
+        *thinned(refined.thinned if refined else None),
         *decision.findings,
-        *about(graph, mechanism, modes),
+        *(about(graph, mechanism, modes) if mechanism else []),
         *diagnose(records, config),
+        *interrupted(keeper.interrupted),
     ]
-    facts = begun.facts | {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed}
-    facts |= _trained(refined, idle, decision)
-    state, scaler, report = refined.state if refined else {}, prepared.scaler.to_dict(), prepared.report
-    return Fit(graph, findings, records, facts, state, scaler, series, report, prepared, signal, screened, refined, mechanism, decision)
+    facts |= {"basis": screened.basis, "evidence_by_basis": screened.value, "smoothed": signal.smoothed} | _trained(refined, idle, decision)
+    facts |= {"partial": True} if keeper.interrupted else {}
+    state, scaler = refined.state if refined else {}, prepared.scaler.to_dict()
+    return Fit(
+        graph, findings, records, facts, state, scaler, series, prepared.report, prepared, signal, screened, refined, mechanism, decision
+    )
+
+
+def _decided(found: Found, sample: Sample, screened: Screened, config: Config, course: Course) -> Decision:
+    looks = Checks(*checks(sample, found.prepared, screened, found.signal, course, config))
+    held = course.keeper.kept("halves", lambda: held_and_sure(screened, looks.chance.surplus, config))
+    decision = Decision.of(screened, found.prepared.scaled, looks, config, held)
+    return _by_mode(decision, sample, (found, screened), config, course)
+
+
+def _at_once(prepared: Prepared, screened: Screened, config: Config) -> Decision:
+    """What the screen alone says: no second look, no confidence."""
+    without = config.model_copy(update={"select": config.select.model_copy(update={"halves": 0})})
+    return Decision.of(screened, prepared.scaled, Checks(Chance(0.0, 0.0), None), without)
+
+
+def _measured(
+    graph: CausalGraph, found: Found, decision: Decision, screened: Screened, config: Config, course: Course
+) -> tuple[Mechanism, Modes | None]:
+    def measure() -> tuple[Mechanism, Modes | None]:
+        clean = config.data.clean != "off"
+        mechanism = learn(graph, found.material, screened.curved, rng(config.seed, "blocks"), clean=clean)
+        return mechanism, _compared(decision.verdict == LINK, found.material, config)
+
+    return course.keeper.kept("measure", measure)
 
 
 def _compared(links: BoolArray, material: Material, config: Config) -> Modes | None:
     return compare(material, np.argwhere(links), config.data.lags, rng(config.seed, "modes"), config.select.alpha)
 
 
-def _by_mode(decision: Decision, sample: Sample, material: Material, screened: Screened, config: Config) -> Decision:
+def _by_mode(decision: Decision, sample: Sample, known: tuple[Found, Screened], config: Config, course: Course) -> Decision:
     """The decision with what single operating modes show, where links differ between them."""
-    seen = by_mode(sample, sample.of(material.table.regime), screened, config)
+    material, screened = known[0].material, known[1]
+    seen = course.keeper.kept("modes", lambda: by_mode(sample, sample.of(material.table.regime), screened, config))
     if seen is None:
         return decision
     modes = _compared(candidates(decision.verdict, seen), material, config)
@@ -222,14 +300,6 @@ def _beside(prepared: Prepared, config: Config, budget: Budget) -> bool:
     return config.select.refine != "off" and not budget.limited and pays(*prepared.scaled.shape)
 
 
-def _train(task: Task, course: Course, other: Aside | None) -> Repeated[Refined]:
-    budget, told = course.budget, Told(course.progress, course.on_record)
-    with course.stage("train"):
-        if other is not None:
-            return other.answer(told)
-        return task.done(told, over=lambda: not budget.allows("epochs"), again=lambda: budget.left() > 0)
-
-
 def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> dict[str, Any]:
     facts: dict[str, Any] = {"detectable_share": decision.detectable}
     if refined is None:
@@ -241,43 +311,6 @@ def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> d
     if refined.failed:
         facts["verdict"] = refined.failed
     return facts
-
-
-def _given_up(refined: Refined | None) -> list[Finding]:
-    """The neural stage failed: say so, even when it failed before its first record."""
-    if refined is None or not refined.failed:
-        return []
-    return [
-        Finding(
-            code=refined.failed.rpartition(": ")[2],
-            severity="act",
-            message=f"the neural stage was given up ({refined.failed}); the graph is the screen's, as in every run.",
-            remedy="Lower train.lr, or look at the health record for the first bad tensor.",
-        )
-    ]
-
-
-def _bridged(signal: Signal) -> list[Finding]:
-    """The state space would have been due."""
-    if not signal.bridged:
-        return []
-    text = (
-        "gaps or noise ask for the state space, but the table is too large for it: gaps are bridged by straight lines.",
-        "Fewer sensors or rows bring it back, and so does signal.smooth=on where only rows are too many.",
-    )
-    return [finding("bridged", "warn", None, text)]
-
-
-def _thinned(refined: Refined | None) -> list[Finding]:
-    """The network has seen a part of a long table."""
-    if refined is None or not refined.thinned:
-        return []
-    used, rows = refined.thinned
-    text = (
-        f"the network was trained on {used:,} of {rows:,} rows, in pieces spread over the table.",
-        "Nothing: more rows would take longer and change little.",
-    )
-    return [finding("thinned", "info", None, text, rows=used, of=rows)]
 
 
 def _origin(series: Series, config: Config, course: Course) -> Fit:

@@ -17,6 +17,8 @@ from rcgnn.refined import Refined
 from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, IntArray
+from rcgnn.store import Store
+from rcgnn.train.checkpoint import States
 from rcgnn.train.shared import Build
 from rcgnn.train.trainer import train
 from rcgnn.train.training import pick_device
@@ -27,7 +29,7 @@ MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 
 
-def refine(
+def refine(  # noqa: PLR0913 - what it works on, then how it reports
     prepared: Prepared,
     screened: Screened,
     config: Config,
@@ -35,6 +37,7 @@ def refine(
     progress: Progress,
     on_record: Callable[[HealthRecord], None] | None,
     over: Callable[[], bool] = lambda: False,
+    store: Store | None = None,
 ) -> Refined:
     """Train the network and evaluate its links.
 
@@ -45,6 +48,7 @@ def refine(
         progress: told of every epoch.
         on_record: called with every health record.
         over: see `train`.
+        store: where states of training are kept, and found again; None: nowhere.
     """
     scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
     used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
@@ -59,8 +63,20 @@ def refine(
     device = pick_device(config.device)
     network = build.network(generator(config.seed, "network")).to(device)
     facts = known(prepared, screened)
+    states = States.of(store, config)
     with repeatable(device, config.train.precision), rounded(device, config.train.precision):
-        done = train(network, fitted, valid, config, names=scaled.names, progress=progress, on_record=on_record, facts=facts, over=over)
+        done = train(
+            network,
+            fitted,
+            valid,
+            config,
+            names=scaled.names,
+            progress=progress,
+            on_record=on_record,
+            facts=facts,
+            over=over,
+            states=states,
+        )
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     thinned = None if used.all() else (int(used.sum()), len(used))

@@ -7,7 +7,7 @@ file, so a folder that has it is complete. Equal runs write equal bytes, apart f
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import os
 import platform
@@ -28,6 +28,7 @@ from rcgnn.formats import VERSION, File, FindingsFile, NewerError, SummaryFile, 
 from rcgnn.graph import EFFECT_COLUMNS, REGIME_COLUMNS, UNDECIDED, CausalGraph
 from rcgnn.health import Finding, HealthRecord
 from rcgnn.series import Series, digest
+from rcgnn.whole import explained, of_no_account, write_whole
 
 SCHEMA_VERSION = VERSION
 MOST_BYTES = 2**32
@@ -35,6 +36,8 @@ MOST_BYTES = 2**32
 _ANSWER = ("graph.json", "edges.csv", "regimes.csv", "scores.npz", "mechanism.npz", "traces.npz", "findings.json", "model.safetensors")
 FILES = ("config.yaml", *_ANSWER, "summary.json", "report.html", "health.jsonl")
 """Everything a run may own in its folder; `overwrite` removes these and nothing else, the marker last."""
+CHECKPOINTS = "checkpoint/manifest.json"
+"""List of the checkpoints, see `rcgnn.store`; `overwrite` removes it first of all."""
 MARKER = "health.jsonl"
 """Made first and removed last: a folder that holds it is a run of ours."""
 EDGE_COLUMNS = ("cause", "effect", "lag", "strength", "confidence", "verdict", *EFFECT_COLUMNS)
@@ -95,18 +98,19 @@ class RunDir:
 
     def __init__(self, path: Path | str, *, overwrite: bool = False) -> None:
         self.path = Path(path)
-        with _explained(self.path):
+        with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            present = {e.name for e in self.path.iterdir() if not e.match(".*.tmp")}  # a draft of a process that was killed
+            present = {e.name for e in self.path.iterdir() if not of_no_account(e.name)}
             if present and not overwrite:
+                on = " --resume to go on with it," if (self.path / CHECKPOINTS).exists() else ""
                 raise RunDirError(
-                    f"{self.path}: the folder is not empty; choose another --out, or give --overwrite to replace the run in it."
+                    f"{self.path}: the folder is not empty; choose another --out, or give{on} --overwrite to replace the run in it."
                 )
             if present and MARKER not in present:
                 raise RunDirError(
                     f"{self.path}: the folder holds files but no run of rcgnn, so nothing was replaced; choose another --out."
                 )
-            for name in FILES:
+            for name in (CHECKPOINTS, *FILES):
                 (self.path / name).unlink(missing_ok=True)
         self.write(MARKER, b"")
 
@@ -127,6 +131,17 @@ class RunDir:
             raise RunDirError(f"{run.path}: the folder holds no run of rcgnn; give the folder that was named after --out.")
         return run
 
+    def withdraw(self) -> None:
+        """Take back a partial answer, and the health record: the run goes on. `summary.json` goes first."""
+        with explained(self.path):
+            for name in ("summary.json", *_ANSWER, "report.html"):
+                (self.path / name).unlink(missing_ok=True)
+        self.write(MARKER, b"")
+
+    def nothing_yet(self) -> bool:
+        """Whether the run was ended before it wrote more than its settings."""
+        return not any((self.path / name).exists() for name in (*_ANSWER, "summary.json")) and not self.records()
+
     def files(self) -> list[Path]:
         """The files of this run that exist, in the order of `FILES`."""
         return [self.path / name for name in FILES if (self.path / name).is_file()]
@@ -138,8 +153,9 @@ class RunDir:
     def append(self, record: HealthRecord) -> None:
         """One more line of `health.jsonl`, on disk when this returns."""
         line = utf8(json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n")
-        with _explained(self.path / MARKER), (self.path / MARKER).open("ab", buffering=0) as file:
-            file.write(line)
+        with explained(self.path / MARKER), (self.path / MARKER).open("ab", buffering=0) as file:
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def write_answer(self, answer: Answer, series: Series, config: Config) -> None:
         """Every file of a finished fit, `summary.json` last; weights and equations only where there are any."""
@@ -274,18 +290,8 @@ class RunDir:
 
     def write(self, name: str, content: bytes) -> None:
         """The whole file or none of it: written beside its place, synced, renamed."""
-        draft = self.path / f".{name}.{os.getpid()}.tmp"
-        with _explained(self.path / name):
-            try:
-                draft.unlink(missing_ok=True)
-                with draft.open("xb") as file:  # made here: what somebody laid there is not written through
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(self.path / name)
-            finally:
-                with contextlib.suppress(OSError):
-                    draft.unlink(missing_ok=True)
+        with explained(self.path / name):
+            write_whole(self.path / name, content)
 
 
 def summarise(answer: Answer, series: Series, config: Config) -> dict[str, Any]:
@@ -332,17 +338,3 @@ def _effects(graph: CausalGraph) -> dict[str, NDArray[Any]]:
         for name, array in numbers.items():
             array[key] = getattr(effect, name)
     return {"interval": has, **numbers}
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Any:
-    """Any refusal of the file system, as one sentence."""
-    try:
-        yield
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise RunDirError(f"{path}: cannot be written ({why}); free some space, or choose another --out.") from error
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise RunDirError(f"{path}: is no name of a folder ({error}); choose another --out.") from error

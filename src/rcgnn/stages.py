@@ -13,8 +13,10 @@ from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
-from rcgnn.health import HealthRecord, Progress
+from rcgnn.health import Finding, HealthRecord, Progress
+from rcgnn.keeper import Keeper
 from rcgnn.numerics import one_thread, rng
+from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
 from rcgnn.prior import Informed, Prior, known_to, least_reach
 from rcgnn.screen import width
@@ -23,11 +25,14 @@ from rcgnn.screen.null import Chance, by_chance, number_of_copies
 from rcgnn.screen.opinions import Opinions, opinions
 from rcgnn.screen.pieces import Pieces, by_pieces, cut
 from rcgnn.screen.reach import LEAST, MOST_FEATURES, Reach, reach
+from rcgnn.screen.stored import KINDS as SCREEN_KINDS
+from rcgnn.screen.stored import Stored
 from rcgnn.screen.structural import Screened, screen, sparse_support
 from rcgnn.screen.thin import thinned
+from rcgnn.select.effects import strengths
 from rcgnn.series import BoolArray, sensor_blocks
 from rcgnn.signal.draws import MOST_ROWS, Signal, infer, needed, smoothing
-from rcgnn.signal.statespace import Readings
+from rcgnn.signal.statespace import Readings, Selection
 from rcgnn.signal.vanishing import suspects
 
 OnRecord = Callable[[HealthRecord], None]
@@ -42,14 +47,18 @@ FOLLOWS = 3.0
 SMALL = 64
 """Up to this many sensors one thread does best, and further searches are quick enough."""
 
+KINDS = SCREEN_KINDS | kinds(Reach, Signal, Selection, Chance, Pieces, Opinions, Finding, HealthRecord)
+"""What the results of the stages here are made of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Who is told while a fit goes on, and how long it may take."""
+    """Who is told while a fit goes on, how long it may take, and what is kept of it."""
 
     progress: Progress
     on_record: OnRecord | None
     budget: Budget
+    keeper: Keeper
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """One stage, told and timed."""
@@ -122,7 +131,22 @@ def reached_by(prepared: Prepared, config: Config, prior: Prior | None, budget: 
 
 
 def screened_by(sample: Sample, bases: list[str], config: Config, course: Course) -> Screened:
-    """The screen. Under a budget straight lines come first, and curves where there is time for `CURVES` times as long."""
+    """The screen, or the one that was kept.
+
+    A new one is handed on as it was made, with its moments.
+    """
+    made: list[Screened] = []
+
+    def make() -> Stored | None:
+        made.append(_screened(sample, bases, config, course))
+        return Stored.of(made[0], strengths(made[0])) if course.keeper.store is not None else None
+
+    found = course.keeper.kept("screen", make)
+    return made[0] if made or found is None else found.again(sample)
+
+
+def _screened(sample: Sample, bases: list[str], config: Config, course: Course) -> Screened:
+    """Under a budget straight lines come first, and curves where there is time for `CURVES` times as long."""
     budget = course.budget
     if budget.limited and set(bases) != {"linear"}:
         began = budget.left()
@@ -138,18 +162,19 @@ def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signa
     once = budget.took["screen"]
     copies = budget.copies(min(config.select.shifted_copies, number_of_copies(rows, sensors)), once)
     fewer = config.select.model_copy(update={"shifted_copies": copies})
-    chance = by_chance(sample, config.model_copy(update={"select": fewer}), screened.needed)
+    kept = course.keeper.kept
+    chance = kept("chance", lambda: by_chance(sample, config.model_copy(update={"select": fewer}), screened.needed))
     long = bool(cut(sample.segments, rows, sensors, config.screen.pieces)) and len(prepared.scaled.regime_names) < 2
     pieces = None
     if long and budget.allows("pieces", LOOKS * once):  # a link of one regime need not hold in the pieces of another
-        pieces = by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces"))
+        pieces = kept("pieces", lambda: by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")))
     few = not long and sensors <= SMALL
     searched = few and (signal.smoothed or bool(prepared.counted.any()))
     if not config.screen.opinions or (searched and not budget.allows("opinions", LOOKS * once)):
         return chance, pieces, None
     if budget.cut("curves"):  # curves there was no time for are not tried again
         config = config.model_copy(update={"screen": config.screen.model_copy(update={"basis": "linear"})})
-    return chance, pieces, _opinions(sample, prepared, signal, config, few)
+    return chance, pieces, kept("opinions", lambda: _opinions(sample, prepared, signal, config, few))
 
 
 def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private

@@ -14,7 +14,7 @@ import pytest
 from rcgnn.encode import as_npz, from_npz
 from rcgnn.errors import RunDirError
 from rcgnn.rundir import RunDir
-from rcgnn.train.checkpoint import load_checkpoint, save_checkpoint
+from rcgnn.store import Store
 
 STORED = Path(__file__).parents[1] / "data" / "runs"
 RUNS = sorted(folder for folder in STORED.iterdir() if (folder / "summary.json").is_file())
@@ -95,12 +95,6 @@ def test_operating_modes_are_there():
     assert any(contrast.differs for contrast in graph.contrasts.values())
 
 
-def test_the_first_checkpoint_is_read():
-    state, meta = load_checkpoint(STORED / "2026-11-23-checkpoint" / "network.safetensors")
-    assert state["w"].tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
-    assert meta == {"epoch": 2}
-
-
 @pytest.mark.parametrize("name", ["graph.json", "summary.json", "findings.json", "health.jsonl"])
 def test_a_newer_file_is_refused(name, copied, rcgnn):
     path = copied / name
@@ -131,15 +125,12 @@ def test_a_file_without_a_version_is_of_version_1(name, copied, rcgnn):
     assert rcgnn("show", copied)
 
 
-def test_a_newer_checkpoint_is_refused(tmp_path):
-    import torch
-
-    path = tmp_path / "network.safetensors"
-    save_checkpoint(path, {"w": torch.ones(1)}, {})
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    path.with_suffix(".json").write_text(json.dumps(card | {"format": 2}), encoding="utf-8")
+def test_newer_checkpoints_are_refused(tmp_path):
+    store = Store.begin(tmp_path, {"rcgnn": "1"})
+    manifest = store.folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text(encoding="utf-8")) | {"schema_version": 2}), encoding="utf-8")
     with pytest.raises(RunDirError, match=r"written by a newer rcgnn \(schema 2\)"):
-        load_checkpoint(path)
+        store.get("smooth", {})
 
 
 def test_files_written_today_carry_their_version(rcgnn, tmp_path):

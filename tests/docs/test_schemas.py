@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.rundir import RunDir
+from rcgnn.store import Store, identity
 from rcgnn.synth import corrupt, simulate
-from rcgnn.train.checkpoint import save_checkpoint, sidecar
 
 ROOT = Path(__file__).parents[2]
 STORED = sorted(run for run in (ROOT / "tests" / "data" / "runs").iterdir() if (run / "graph.json").is_file())
@@ -81,11 +81,11 @@ def test_a_newer_file_is_not(name, fresh):
     assert not schema(name).is_valid({**values(fresh, name)[0], "schema_version": 2})
 
 
-def test_a_checkpoint_is_valid(tmp_path):
-    import torch
-
-    save_checkpoint(tmp_path / "a.safetensors", {"w": torch.ones(1)}, {"epoch": 1})
-    schema("checkpoint.json").validate(json.loads(sidecar(tmp_path / "a.safetensors").read_text(encoding="utf-8")))
+def test_a_manifest_of_checkpoints_is_valid(tmp_path):
+    series = simulate("linear", seed=1, rows=50, sensors=2).series
+    store = Store.begin(tmp_path, identity(series, Config()))
+    store.put("smooth", b"content", {"seconds": 1.0})
+    schema("manifest.json").validate(json.loads((store.folder / "manifest.json").read_text(encoding="utf-8")))
 
 
 def test_arrays_and_columns_are_as_listed(fresh):

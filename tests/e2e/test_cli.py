@@ -333,8 +333,8 @@ def test_control_c_exits_130_without_a_traceback(table, tmp_path):
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, "")
-    assert err == "rcgnn: Interrupted. What is on disk so far is whole.\n"
-    assert {file.name for file in health.parent.iterdir()} == {"config.yaml", "health.jsonl"}
+    assert err == "rcgnn: Interrupted. There is no answer yet; the same command with --resume goes on.\n"
+    assert {file.name for file in health.parent.iterdir()} == {"config.yaml", "health.jsonl", "checkpoint"}
 
 
 def test_help_and_version_answer_at_once():

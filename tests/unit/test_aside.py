@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from rcgnn.aside import Aside, Task, Told, aside, pays
 from rcgnn.config import Config
 from rcgnn.errors import InputError
 from rcgnn.pipeline import Fit, fit_series
+from rcgnn.store import Pace, Store
 from rcgnn.synth import simulate
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are handed a pipe on POSIX systems alone")
@@ -47,7 +49,7 @@ def task(fitted) -> Task:
 
 def test_the_other_process_gives_the_same_network_and_tells_the_same(task):
     here, there = Heard(), Heard()
-    own = task.done(here.told)
+    own = task.alone(here.told)
     with aside(wanted=True) as other:
         other.begin(task)
         found = other.answer(there.told)
@@ -59,10 +61,23 @@ def test_the_other_process_gives_the_same_network_and_tells_the_same(task):
     assert there.epochs == here.epochs
 
 
+def test_it_takes_up_what_was_kept_before(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pace, "allows", lambda *_: True)
+    kept = replace(task, store=Store.begin(tmp_path, {}))
+    here, there = Heard(), Heard()
+    own = kept.alone(here.told)
+    with aside(wanted=True) as other:
+        other.begin(kept)
+        found = other.answer(there.told)
+    assert there.lines() == here.lines()
+    assert there.epochs == []  # nothing was trained again
+    np.testing.assert_array_equal(found.last.weights, own.last.weights)
+
+
 @pytest.mark.parametrize("after", [0, 1])
 def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, after):
     here, there = Heard(), Heard()
-    own = task.done(here.told)
+    own = task.alone(here.told)
     with aside(wanted=True) as other:
         if after == 0:
             os.kill(other._process.pid, signal.SIGKILL)
@@ -83,7 +98,7 @@ def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     asked = Task(task.prepared, task.screened, CONFIG.override(["device=cuda"]))
     with pytest.raises(InputError) as here:
-        asked.done(Heard().told)
+        asked.alone(Heard().told)
     with aside(wanted=True) as other:
         other.begin(asked)
         with pytest.raises(InputError) as there:

@@ -112,7 +112,7 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_names():
 
 
 def test_a_line_of_nothing_above_the_names_is_refused_as_a_title():
-    with pytest.raises(TableError, match="line 1 .* looks like a title, and line 2 like the names"):
+    with pytest.raises(TableError, match=r"line 1 .* looks like a title, and line 2 like the names"):
         find_layout(";;\nt;flow;level\n0;1;2\n1;2;3\n", "t")
 
 

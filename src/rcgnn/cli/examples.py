@@ -4,9 +4,9 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "fit": (
-        "rcgnn fit plant.csv --out run",
         "rcgnn fit plant.csv --out run --live --time timestamp --na -200",
         "rcgnn fit day1.csv day2.csv --out run --max-lag auto --set train.lr=1e-3 --overwrite",
+        "rcgnn fit plant.csv --out run --resume",
     ),
     "watch": ("rcgnn watch run", "rcgnn watch run --text --give-up 600"),
     "predict": (

@@ -47,6 +47,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     log: Annotated[list[str] | None, typer.Option(metavar="TOOL", help="Log of another tool: tensorboard, mlflow.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, which was interrupted.")] = False,
     truth: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Find the causal graph of a table of sensor readings.
@@ -54,7 +55,8 @@ def fit(  # noqa: PLR0913 - one parameter an option
     Settings: the --config file, over it the --prior file and the options here, over them --set.
     """
     from rcgnn.cli.beside import Live, beside
-    from rcgnn.cli.fitting import Place, fit_tables
+    from rcgnn.cli.fitting import fit_tables
+    from rcgnn.cli.resuming import Place
     from rcgnn.cli.together import help_out, helps, together
     from rcgnn.config import Config
     from rcgnn.errors import TruthRefusedError
@@ -70,4 +72,4 @@ def fit(  # noqa: PLR0913 - one parameter an option
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
     reading = {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells}
     with together(), beside(tables, asked, log or ()) as others:
-        fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet), others)
+        fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet, resume=resume), others)

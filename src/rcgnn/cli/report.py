@@ -14,8 +14,14 @@ def report(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the page goes [default: RUN/report.html].")] = None,
 ) -> None:
     """Write the page of a stored run again, from its files alone."""
+    from contextlib import nullcontext
+
     from rcgnn.cli.console import console, safe
+    from rcgnn.lock import locked
     from rcgnn.report.page import write_report
     from rcgnn.rundir import RunDir
 
-    console().print(f"wrote {safe(write_report(RunDir.open(run), out))}")
+    stored = RunDir.open(run)
+    with locked(run) if out is None else nullcontext():
+        page = write_report(stored, out)
+    console().print(f"wrote {safe(page)}")

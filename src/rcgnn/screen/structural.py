@@ -53,6 +53,7 @@ class Screened:
         prior: what was known beforehand, or None.
         picks: the lag at which each required link entered.
         rows: see `Sample`.
+        strength: [K+1, N, N] as `select.effects` measures it, where that was done before; None: not yet.
     """
 
     score: FloatArray
@@ -71,6 +72,7 @@ class Screened:
     prior: Prior | None = None
     picks: Picks = ()
     rows: IntArray | None = None
+    strength: FloatArray | None = None
 
     @property
     def basis(self) -> str:
@@ -135,7 +137,7 @@ def screen(
     count, margin = competing(*innovations(tables, rows, [one.offer for one in won], own, lagged), config.gamma)
     if not count or (margin <= MARGIN and config.hidden == "auto"):
         return found
-    return _given_drivers(found, driver_room.infer(_repeated(tables), count, margin, rng), config)
+    return _given_drivers(found, driver_room.infer(repeated(tables), count, margin, rng), config)
 
 
 def _searched(won: list[Offered], bank: Moments, keep: BoolArray, config: ScreenConfig) -> Screened:
@@ -185,14 +187,14 @@ def _two_opinions(score: FloatArray, other: FloatArray) -> FloatArray:
     return rescaled(score, (log_evidence(score) + log_evidence(other)) / 2)
 
 
-def _repeated(tables: Tables) -> Tables:
+def repeated(tables: Tables) -> Tables:
     """The same table often enough for several draws of the drivers."""
     return tables if len(tables.draws) > 1 else replace(tables, draws=tables.draws * DRIVER_DRAWS)
 
 
 def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> Screened:
     """The screen again, without same-step links, every sensor's model given the drivers."""
-    tables = _repeated(found.tables)
+    tables = repeated(found.tables)
     offers = [replace(offer, hidden=drivers.paths) for offer in found.offers]
     bank = Moments.of(tables, offers)
     own = [hide(bank.features(found.keep[:, j], offer), j, found.prior) for j, offer in enumerate(offers)]

@@ -20,6 +20,8 @@ def strengths(screened: Screened) -> FloatArray:
     Returns:
         [K+1, N, N]; 0 where the search chose nothing; the diagonal of k >= 1 holds the sensor's own memory.
     """
+    if screened.strength is not None:
+        return screened.strength
     sensors, max_lag = screened.tables.sensors, screened.tables.max_lag
     strength = np.zeros((max_lag + 1, sensors, sensors))
     for j, (features, local) in enumerate(zip(screened.features, screened.ordered.locals, strict=True)):

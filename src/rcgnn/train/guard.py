@@ -170,9 +170,13 @@ class Guard:
         """True when no step was skipped since the counts were last taken: a state worth keeping."""
         return self.counts.skipped_spike + self.counts.skipped_nonfinite + self.counts.undone == 0
 
-    def keep(self, state: Any) -> None:
-        """Remember a good state; the oldest of three is forgotten."""
-        self._states.append(state)
+    def keep(self, *states: Any) -> None:
+        """Remember good states; the oldest beyond three are forgotten."""
+        self._states.extend(states)
+
+    def good(self) -> list[Any]:
+        """The good states that are remembered, the oldest first."""
+        return list(self._states)
 
     def last_good(self) -> Any:
         """The newest good state; it is used up unless it is the only one, so a second return goes further back.
@@ -190,7 +194,7 @@ class Guard:
         return counts
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers; in-memory states are not part of it (a resumed run keeps its restored state as the first)."""
+        """Plain numbers; the good states, which hold tensors, and the certificate are not part of it."""
         return {
             "window": list(self.window),
             "incidents": list(self.incidents),

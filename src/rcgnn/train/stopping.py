@@ -103,6 +103,7 @@ class Stopping:
             "best_epoch": self.best_epoch,
             "quiet": self.quiet,
             "overlap": self.overlap,
+            "unsettled": self.unsettled,
             "reference": None if self._reference is None else self._reference.tolist(),
             "links": None if self._links is None else self._links.tolist(),
         }
@@ -110,6 +111,6 @@ class Stopping:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
-        self.quiet, self.overlap = state["quiet"], state["overlap"]
+        self.quiet, self.overlap, self.unsettled = state["quiet"], state["overlap"], state["unsettled"]
         self._reference = None if state["reference"] is None else np.array(state["reference"], np.float64)
         self._links = None if state["links"] is None else np.array(state["links"], np.bool_)

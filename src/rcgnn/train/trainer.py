@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +29,12 @@ from rcgnn.model.start import linear_start
 from rcgnn.numerics import generator
 from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
+from rcgnn.train.checkpoint import States
 from rcgnn.train.feed import compared
-from rcgnn.train.held_out import HeldOut, closed_is_alone, evaluate
+from rcgnn.train.held_out import HeldOut, evaluate
+from rcgnn.train.judge import Judge, finite, gain_of, hold_out, links_cost
 from rcgnn.train.null_threshold import null_threshold
-from rcgnn.train.record import grad_health, graph_health, loss_health, open_pairs, resident_mb, typical, update_ratios
+from rcgnn.train.record import grad_health, graph_health, loss_health, resident_mb, typical, update_ratios
 from rcgnn.train.remedies import treat
 from rcgnn.train.stopping import Stopping
 from rcgnn.train.training import Training, pick_device, snapshot
@@ -43,8 +47,6 @@ CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
 CERTIFY_WINDOWS = 16
 """Windows it is measured on: with fewer the bound per cell grows as the norm of the Jacobian shrinks, so their product stays."""
-EQUAL_LOSS = 1e-5
-"""Losses that differ by less are equal."""
 START_WINDOWS = 512
 """Most windows that the linear start solves on."""
 
@@ -62,7 +64,7 @@ class TrainResult:
         stopped: `patience`, `epochs`, `time`, `failed`, or the code of the finding that ended it. `NOT_LEARNING`: the links cost more
             than one standard error of held-out loss, so the network went back to own histories and its links are closed.
         best_epoch: epoch of the best state; 0 when no epoch could be judged.
-        state: network weights of the best state by name, for `save_checkpoint`.
+        state: network weights of the best state by name.
     """
 
     records: list[HealthRecord]
@@ -72,18 +74,6 @@ class TrainResult:
     stopped: str
     best_epoch: int
     state: dict[str, Tensor] = field(repr=False)
-
-
-@dataclass
-class Judge:
-    """Held-out blocks and everything that is decided by them; `alone` is the network that the baseline was measured on."""
-
-    blocks: list[Batches]
-    baseline: HeldOut | None
-    stopping: Stopping
-    alone: dict[str, Tensor] | None = None
-    best: dict[str, Tensor] | None = None
-    best_held_out: HeldOut | None = None
 
 
 def train(  # noqa: PLR0913 - what a run needs, then how it reports
@@ -97,6 +87,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     on_record: Callable[[HealthRecord], None] | None = None,
     facts: Mapping[str, float] = MappingProxyType({}),
     over: Callable[[], bool] = lambda: False,
+    states: States | None = None,
 ) -> TrainResult:
     """Train the network on `train`, judge it on the held-out blocks of `valid`.
 
@@ -113,28 +104,30 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         on_record: given every health record as soon as it is complete.
         facts: what is known of table and screen; beside the trainer's own under `data` of every record.
         over: asked after every epoch; True ends training with it, as where time is short.
+        states: where the state after an epoch is kept, and found again: then the records so far are handed out again, and
+            training goes on to the same end.
 
     Returns:
         Always an answer: a run that cannot be saved says so in `failed` and leaves the last good weights.
     """
-    device = pick_device(config.device)
+    device, states = pick_device(config.device), States() if states is None else states
     network.to(device)
     data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
-    alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
-    judge = Judge(blocks, fit_self(alone, blocks, progress, over), Stopping(config.train.patience))
-    judge.alone = snapshot(network)
-    records: list[HealthRecord] = []
-    ready = alone.failed is None and alone.taken > 0
-    if ready:
-        _start_linear(network, data.readable())
+    judge, records, saved = Judge(blocks, None, Stopping(config.train.patience)), list[HealthRecord](), states.load("links")
+    useless = None
+    if saved is None:
+        alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
+        useless = _begin(alone, judge, progress, over, states)
     training = Training(network, data, config, names, "links", config.train.epochs)  # its first good state is the linear start
-    if not ready:
-        training.fail(alone.controls.guard.last_rule or "no training window")
+    if useless is not None:
+        training.fail(useless)
         return _result(training, judge, records)
-    if training.controls.balancer.proximal:
+    if saved is not None:
+        records += judge.go_on(training, saved, on_record)
+    elif training.controls.balancer.proximal:
         null = null_threshold(network, data.readable(), generator(config.seed, "null-threshold"))
         training.controls.balancer.threshold = config.losses.sparse * null
-    for epoch in range(1, config.train.epochs + 1):
+    for epoch in range(len(records) + 1, config.train.epochs + 1):
         began = time.perf_counter()
         if epoch % CERTIFY_EVERY == 1:
             certify(training, epoch)
@@ -154,17 +147,32 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         progress("train", record.news(config.train.epochs))
         if training.stopped is not None:
             break
+        states.save("links", partial(judge.everything, training, records))
     return _result(training, judge, records)
 
 
-def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, over: Callable[[], bool]) -> HeldOut | None:
+def _begin(alone: Training, judge: Judge, progress: Progress, over: Callable[[], bool], states: States) -> str | None:
+    """Phase 1, and the linear start of phase 2; why there is none, where no step of phase 1 was taken."""
+    judge.baseline = fit_self(alone, judge.blocks, progress, over, states)
+    judge.alone = snapshot(alone.network)
+    if alone.failed is not None or alone.taken == 0:
+        return alone.controls.guard.last_rule or "no training window"
+    _start_linear(alone.network, alone.data.readable())
+    return None
+
+
+def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, over: Callable[[], bool], states: States) -> HeldOut | None:
     """Phase 1: own histories and encoders, every link closed, under the same guard, until the held-out loss stands still.
 
     Returns:
         The held-out evaluation of the best state, in which the network is left; None where nothing is held out.
     """
-    stopping, best, found = Stopping(SELF_PATIENCE), None, None
-    for epoch in range(1, training.epochs + 1):
+    stopping, best, found, first = Stopping(SELF_PATIENCE), None, None, 1
+    if (saved := states.load("self")) is not None:
+        training.go_on(saved["training"])
+        stopping.load_state_dict(saved["stopping"])
+        best, found, first = saved["best"], saved["found"], saved["epoch"] + 1
+    for epoch in range(first, training.epochs + 1):
         training.epoch(epoch)
         log = training.stepper.take_log()
         progress(
@@ -173,7 +181,7 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, 
         )
         if training.failed is not None:
             break
-        now = _finite(evaluate(training.network, blocks))
+        now = finite(evaluate(training.network, blocks))
         if now is None:
             continue
         still = stopping.update(epoch, now.closed_blocks, np.zeros(1, np.bool_))
@@ -181,9 +189,15 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, 
             best, found = training.state(), now
         if still or over():
             break
+        part = {"stopping": stopping.state_dict(), "best": best, "found": found, "epoch": epoch}
+        states.save("self", partial(_with, training, part))
     if best is not None:
         training.restore(best)
     return found
+
+
+def _with(training: Training, part: dict[str, Any]) -> dict[str, Any]:
+    return part | {"training": training.everything()}
 
 
 def _start_linear(network: CausalNet, data: Batches) -> None:
@@ -203,34 +217,6 @@ def certify(training: Training, epoch: int) -> None:
     batch = data.take(index, hide(data.mask[index], HIDDEN_SHARE, generator(seed, "certificate-hidden", epoch)))
     bound = parameter_certificate(training.network, batch, training.stepper.parameters, generator(seed, "certificate", epoch))
     training.controls.guard.certificate = bound if np.isfinite(bound) and bound > 0 else None
-
-
-def hold_out(training: Training, judge: Judge, epoch: int) -> HeldOut | None:
-    """Evaluate, remember the best state, decide about stopping; a loss that is not finite brings the last good state back.
-
-    The network with closed links is itself a forecaster from own past. Where it beats the self baseline it takes its
-    place, so that longer training of own histories is never sold as a gain of the links.
-    """
-    found = evaluate(training.network, judge.blocks)
-    if found is None:
-        return None
-    if not found.finite:
-        guard = training.controls.guard
-        if guard.left_the_box() == "rollback":
-            training.roll_back()
-        else:
-            training.fail(guard.last_rule)
-        return None
-    lower = judge.baseline is None or bool(found.closed_blocks.mean() < judge.baseline.closed_blocks.mean())
-    if judge.baseline is None or (lower and closed_is_alone(training.network, judge.blocks[0])):
-        judge.baseline, judge.alone = found, snapshot(training.network)
-    training.controls.schedule.evaluated(float(found.blocks.mean()))
-    still = judge.stopping.update(epoch, found.blocks, open_pairs(training.network.structure))
-    if judge.stopping.is_best(epoch):
-        judge.best, judge.best_held_out = snapshot(training.network), found
-    if still:
-        training.stop("patience")
-    return found
 
 
 def make_record(training: Training, judge: Judge, held_out: HeldOut | None, epoch: int, names: Sequence[str]) -> HealthRecord:
@@ -305,7 +291,7 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
     return TrainResult(
         records=records,
         weights=network.structure.weights().detach().double().numpy(),
-        gain=np.zeros(sensors) if judge.best_held_out is None or given_back else _gain(judge.best_held_out, judge.baseline),
+        gain=np.zeros(sensors) if judge.best_held_out is None or given_back else gain_of(judge.best_held_out, judge.baseline),
         failed=training.failed,
         stopped=NOT_LEARNING if given_back else training.stopped or "epochs",
         best_epoch=best,
@@ -313,24 +299,6 @@ def _result(training: Training, judge: Judge, records: list[HealthRecord]) -> Tr
     )
 
 
-def links_cost(judge: Judge) -> bool:
-    """Whether the best state's held-out loss is more than one standard error above own past's, paired over blocks."""
-    best, baseline = judge.best_held_out, judge.baseline
-    if best is None or baseline is None:
-        return False
-    excess = float(best.blocks.mean() - baseline.closed_blocks.mean())
-    return excess > best.stderr_of_gain(baseline) + EQUAL_LOSS
-
-
-def _gain(best: HeldOut, baseline: HeldOut | None) -> FloatArray:
-    closed = best.closed_sensors if baseline is None else np.fmin(best.closed_sensors, baseline.closed_sensors)
-    return np.nan_to_num(closed - best.sensors, nan=0.0)
-
-
 def _promise(training: Training) -> str:
     bound = training.controls.guard.certificate
     return "no gradient certificate for a fixed sum of losses" if bound is None else f"no gradient norm above {bound:.3g} (certificate)"
-
-
-def _finite(found: HeldOut | None) -> HeldOut | None:
-    return found if found is not None and found.finite else None

@@ -20,6 +20,8 @@ from rcgnn.train.schedule import make_schedule
 from rcgnn.train.step import Controls, Stepper
 
 State = dict[str, Any]
+NUMBERS = ("order", "lr_changes", "restarts", "steps", "taken", "batch")
+"""Plain numbers among what `Training` changes."""
 
 
 class Training:
@@ -105,6 +107,30 @@ class Training:
         """Inverse of `state`; the state may be restored again later."""
         self.network.load_state_dict(state["network"])
         self.stepper.optimizer.load_state_dict(_copied(state["optimizer"]))
+
+    def everything(self) -> State:
+        """All that the next epoch depends on; what a good state shares with another is not copied."""
+        guard = self.controls.guard
+        return self.state() | {
+            "controls": self.controls.state_dict(),
+            "certificate": guard.certificate,
+            "good": guard.good(),
+            "start": self.start,
+            "quarantine": self.quarantine.until,
+            "numbers": {name: getattr(self, name) for name in NUMBERS},
+        }
+
+    def go_on(self, state: State) -> None:
+        """Inverse of `everything`."""
+        self.restore(state)
+        controls = self.controls
+        controls.load_state_dict(state["controls"])
+        controls.guard.certificate = state["certificate"]
+        controls.guard.keep(*state["good"])
+        self.start = state["start"]
+        self.quarantine.until = state["quarantine"]
+        for name, number in state["numbers"].items():
+            setattr(self, name, number)
 
 
 def snapshot(network: CausalNet) -> dict[str, Tensor]:
