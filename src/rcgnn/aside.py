@@ -76,11 +76,11 @@ class Task:
             over: see `train`.
             again: is there time for another training?
         """
+        from rcgnn.refine import refine
+
         attempts = count(1)
 
         def once(settings: Config, keep: OnRecord) -> Refined:
-            from rcgnn.refine import refine
-
             made: list[Refined] = []
 
             def make() -> Refined:
@@ -94,7 +94,7 @@ class Task:
                 keep(record)
             return done
 
-        with threads(self.prepared.scaled.shape[1]):  # torch has perhaps only now been loaded
+        with threads(self.prepared.scaled.shape[1]):  # again: torch has perhaps only now been loaded
             return until_links(
                 once, lambda refined: refined.links if again() else None, self.config, progress=told.progress, on_record=told.on_record
             )

@@ -172,7 +172,7 @@ def test_goes_on_within_training_and_tells_its_records_again(fit, table, referen
 def test_stages_that_were_kept_are_not_done_again(fit, table, reference, tmp_path, monkeypatch):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("rcgnn.pipeline._refine", lambda *_: (_ for _ in ()).throw(Killed()))
+        patch.setattr("rcgnn.aside.Task.done", lambda *_, **__: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             fit(table, out)
     names = {entry["name"] for entry in json.loads((out / store.FOLDER / store.MANIFEST).read_text(encoding="utf-8"))["files"]}
@@ -237,7 +237,7 @@ def test_another_schema_or_a_damaged_manifest_is_refused(fit, stopped, table):
     manifest = stopped / store.FOLDER / store.MANIFEST
     good = json.loads(manifest.read_text(encoding="utf-8"))
     for text, said in [
-        (json.dumps({**good, "schema_version": 2}), "has schema 2, this rcgnn reads 1"),
+        (json.dumps({**good, "schema_version": 2}), "written by a newer rcgnn (schema 2)"),
         (json.dumps({**good, "rcgnn": "0.0.9"}), "begun with rcgnn 0.0.9, here is rcgnn"),
         ("{", "damaged"),
         (json.dumps({**good, "files": 3}), "damaged"),
