@@ -136,7 +136,7 @@ def test_killed_at_random_and_half_way_through_a_file(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
 def test_killed_at_sixty_random_moments_and_at_every_file(tmp_path):
-    done = subprocess.run([sys.executable, str(HARNESS), "--out", str(tmp_path / "page.md")], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, str(HARNESS), "--small", "--out", str(tmp_path / "page.md")], capture_output=True, check=False)
     assert done.returncode == 0, (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
