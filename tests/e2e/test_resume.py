@@ -192,6 +192,21 @@ def test_stages_that_were_kept_are_not_done_again(fit, table, reference, tmp_pat
     assert not (out / store.FOLDER).exists()
 
 
+@pytest.mark.parametrize(
+    "settings", [("prior.forbid=['x0 -> x1']", "prior.require=['x1 -> x2']"), ("data.max_lag=auto",), ("screen.hidden=on",)]
+)
+@pytest.mark.parametrize("where", ["stages.by_chance", "pipeline.learn"])
+def test_whatever_the_screen_holds_goes_on(fit, table, tmp_path, monkeypatch, settings, where):
+    asked = (*UNTRAINED, *settings)
+    assert fit(table, tmp_path / "alone", settings=asked)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(f"rcgnn.{where}", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            fit(table, tmp_path / "run", settings=asked)
+    assert fit(table, tmp_path / "run", "--resume", settings=asked)[0] == 0
+    assert content(tmp_path / "run") == content(tmp_path / "alone")
+
+
 # --- refused --------------------------------------------------------------------------------------------------------------------------
 
 
