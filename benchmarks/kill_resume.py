@@ -283,8 +283,10 @@ def main() -> int:
                 f"{case.name}, file {at}: {what}" for at, what in at_files if what
             ]
             wrong += bad
-            whole, spent = (usual, 0.0) if given.small else overhead(case, folder, 3)
-            rows.append([case.name, f"{whole:.1f}", f"{spent / whole:.1%}", len(at_random), len(at_files), len(bad)])
+            whole, spent = (usual, None) if given.small else overhead(case, folder, 3)
+            rows.append(
+                [case.name, f"{whole:.1f}", "-" if spent is None else f"{spent / whole:.1%}", len(at_random), len(at_files), len(bad)]
+            )
     columns = ["table", "fit, s", "writing checkpoints", "killed at random", "killed at a file", "not the same"]
     lines = [
         f"# Killed and resumed, {today()}",
@@ -292,7 +294,8 @@ def main() -> int:
         *source(),
         "",
         "Every run was killed with SIGKILL and went on with `--resume`, every third of the random ones after a second kill. Compared",
-        "with a run that was left alone: the bytes of every file, and of `health.jsonl` and `summary.json` all but seconds and memory.",
+        "with a run that was left alone: the bytes of every file, and of `health.jsonl` and `summary.json` all but seconds and memory;",
+        "`report.html`, which shows seconds, must be there, and nothing else may.",
         "",
         *table(columns, rows),
         "",

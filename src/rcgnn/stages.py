@@ -131,18 +131,20 @@ def reached_by(prepared: Prepared, config: Config, prior: Prior | None, budget: 
 
 
 def screened_by(sample: Sample, bases: list[str], config: Config, course: Course) -> Screened:
-    """The screen, or the one that was kept.
+    """The screen, or the one that was kept: none with prior knowledge, which asks for moments later.
 
     A new one is handed on as it was made, with its moments.
     """
+    if course.keeper.store is None or known_to(config.screen) is not None:
+        return _screened(sample, bases, config, course)
     made: list[Screened] = []
 
-    def make() -> Stored | None:
+    def make() -> Stored:
         made.append(_screened(sample, bases, config, course))
-        return Stored.of(made[0], strengths(made[0])) if course.keeper.store is not None else None
+        return Stored.of(made[0], strengths(made[0]))
 
     found = course.keeper.kept("screen", make)
-    return made[0] if made or found is None else found.again(sample)
+    return made[0] if made else found.again(sample)
 
 
 def _screened(sample: Sample, bases: list[str], config: Config, course: Course) -> Screened:

@@ -57,6 +57,13 @@ def explained(path: Path) -> Iterator[None]:
         raise RunDirError(f"{path}: is no name of a folder ({error}); choose another --out.") from error
 
 
+def without_drafts(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder; only who holds its lock may."""
+    with explained(folder):
+        for path in folder.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 def of_no_account(name: str) -> bool:
     """Whether a file is the lock of a folder, or what a process that was killed may have left behind."""
     return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))

@@ -136,7 +136,7 @@ def test_killed_at_random_and_half_way_through_a_file(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
 def test_killed_at_sixty_random_moments_and_at_every_file(tmp_path):
-    done = subprocess.run([sys.executable, str(HARNESS), "--out", str(tmp_path / "page.md")], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, str(HARNESS), "--small", "--out", str(tmp_path / "page.md")], capture_output=True, check=False)
     assert done.returncode == 0, (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
@@ -156,6 +156,7 @@ def test_goes_on_within_training_and_tells_its_records_again(fit, table, referen
             fit(table, out)
     with (out / "health.jsonl").open("ab") as file:
         file.write(b'{"schema_version": 1, "ep')  # a line that was cut short
+    (out / ".graph.json.1.tmp").write_bytes(b"{")  # a file that was not whole yet
     assert len(RunDir.open(out).records()) == epochs
     made = [0]
 
@@ -189,6 +190,21 @@ def test_stages_that_were_kept_are_not_done_again(fit, table, reference, tmp_pat
     assert fit(table, out, "--resume")[0] == 0
     assert content(out) == reference
     assert not (out / store.FOLDER).exists()
+
+
+@pytest.mark.parametrize(
+    "settings", [("prior.forbid=['x0 -> x1']", "prior.require=['x1 -> x2']"), ("data.max_lag=auto",), ("screen.hidden=on",)]
+)
+@pytest.mark.parametrize("where", ["stages.by_chance", "pipeline.learn"])
+def test_whatever_the_screen_holds_goes_on(fit, table, tmp_path, monkeypatch, settings, where):
+    asked = (*UNTRAINED, *settings)
+    assert fit(table, tmp_path / "alone", settings=asked)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(f"rcgnn.{where}", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            fit(table, tmp_path / "run", settings=asked)
+    assert fit(table, tmp_path / "run", "--resume", settings=asked)[0] == 0
+    assert content(tmp_path / "run") == content(tmp_path / "alone")
 
 
 # --- refused --------------------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ def begun(place: Place, series: Series, config: Config, token: str) -> Begun:
     """
     from rcgnn.rundir import RunDir
     from rcgnn.store import FOLDER, Store, identity, same_answer
+    from rcgnn.whole import without_drafts
 
     about = identity(series, config)
     store = Store(place.out / FOLDER, token)
@@ -85,15 +86,18 @@ def begun(place: Place, series: Series, config: Config, token: str) -> Begun:
         answered = (run.path / "summary.json").exists() and not run.summary().get("partial", False)
         if store.begun:
             store, warning = Store.reopen(run.path, about, token)
+            without_drafts(run.path)
             if not answered:
                 run.withdraw()
             return Begun(run, store, answered, warning)
         if answered:
             same_answer(run, series, config)
+            without_drafts(run.path)
             return Begun(run, store, complete=True)
         if not run.nothing_yet():
             store.missing()
     run = RunDir(place.out, overwrite=place.overwrite or place.resume)
+    without_drafts(run.path)
     run.write_config(config)
     return Begun(run, Store.begin(run.path, about, token))
 

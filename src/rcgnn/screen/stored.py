@@ -51,15 +51,13 @@ class Stored:
     width: int
 
     @classmethod
-    def of(cls, screened: Screened, strength: FloatArray) -> Stored | None:
-        """What is kept of a screen; None with prior knowledge, which asks for moments later.
+    def of(cls, screened: Screened, strength: FloatArray) -> Stored:
+        """What is kept of a screen that was made without prior knowledge.
 
         Args:
             screened: the screen.
             strength: its strengths, see `select.effects`.
         """
-        if screened.prior is not None:
-            return None
         order = screened.ordered
         return cls(
             screened.score,
