@@ -2,6 +2,7 @@
 
     python benchmarks/hostile_tables.py                    # 20,000 files and settings, 300 whole fits
     python benchmarks/hostile_tables.py --inputs 2000 --fits 20 --seed 5
+    python benchmarks/hostile_tables.py --inputs 0 --fits 0 --bomb     # 10 MB of gzip that expand to 10 GB, in a process of its own
 
 The strategies of tests/hostile build tables, settings and prior knowledge, and spoil them. An input counts once, however often it is
 drawn. It counts as a traceback when anything but an error of ours with exit code 2 and one sentence comes out, warnings included, or
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from hostile.judge import ANSWER, REFUSAL, deadline, judged
 from hostile.strategies import absurd_tables, spoken_settings, table_files, yaml_files
+from hostile.texts import bomb
 
 BATCH = 2000
 """Inputs of one run of hypothesis; the next begins with another seed."""
@@ -55,6 +58,7 @@ def main() -> None:
     asked.add_argument("--inputs", type=int, default=20_000, help="7 in 10 are tables, 2 in 10 files of settings, 1 in 10 --set texts")
     asked.add_argument("--fits", type=int, default=300)
     asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--bomb", action="store_true", help="also a gzip bomb of 10 GB")
     asked.add_argument("--out", type=Path)
     wanted = asked.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -62,7 +66,8 @@ def main() -> None:
         counts = (wanted.inputs * 7 // 10, wanted.inputs * 2 // 10, wanted.inputs // 10, wanted.fits)
         floor = peak()
         seen = {kind: gathered(kinds[kind], count, wanted.seed) for kind, count in zip(kinds, counts, strict=True)}
-    write(page(seen, floor), wanted.out, "hostile-tables")
+        bombed = bomb_line(Path(name)) if wanted.bomb else ""
+    write(page(seen, floor) + bombed, wanted.out, "hostile-tables")
     if any(one.worst for one in seen.values()):
         raise SystemExit("\n".join(line for one in seen.values() for line in one.worst[:20]))
 
@@ -147,6 +152,34 @@ def tell(seen: Seen, made: Any, read: Callable[[Any], str]) -> None:
     took = time.perf_counter() - begun
     seen.ends[end] += 1
     seen.slowest, seen.seconds = max(seen.slowest, took), seen.seconds + took
+
+
+BOMB = """
+import resource, sys
+from rcgnn.cli import main
+sys.argv = ["rcgnn", "fit", *sys.argv[1:]]
+try:
+    main()
+finally:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+
+
+def bomb_line(folder: Path) -> str:
+    """Seconds and memory of the command that is given a gzip file of 10 GB."""
+    path = bomb(b"1,2\n", 10 * 2**30)(folder)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, str(path), "--out", str(folder / "run")], capture_output=True, text=True, check=False
+    )
+    took = time.perf_counter() - begun
+    busy, most = (float(word) for word in done.stdout.split()[-2:])
+    said = done.stderr.strip().replace(str(folder) + "/", "")
+    return (
+        f"\n`rcgnn fit` of a gzip file of {path.stat().st_size / 1e6:.1f} MB that expands to {10 * 2**30 / 1e9:.1f} GB: exit code "
+        f"{done.returncode} after {took:.1f} s, of which the processor worked {busy:.1f}, peak {most:,.0f} MiB; it says: {said}\n"
+    )
 
 
 def peak() -> float:

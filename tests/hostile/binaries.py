@@ -141,6 +141,10 @@ PARQUET: dict[str, Entry] = {
     "cut at the end": Entry(changed(ONE, lambda whole: whole[:-10]), refused="cannot be read as parquet .*is the file complete"),
     "cut in half": Entry(changed(ONE, lambda whole: whole[: len(whole) // 2]), refused="cannot be read as parquet"),
     "start cut off": Entry(changed(ONE, lambda whole: whole[40:]), refused="cannot be read as parquet"),
+    "a page of an unknown kind": Entry(
+        changed(table(a=A, b=A), lambda whole: whole[:5] + b"\x06" + whole[6:]),
+        refused="column 'a' has 0 rows, expected 3 as the footer says; is the file complete",
+    ),
     "wrong magic": Entry(changed(ONE, lambda whole: whole[:-4] + b"ORC1"), refused="cannot be read as parquet .*magic"),
     "footer longer than the file": Entry(
         changed(ONE, lambda whole: whole[:-8] + b"\xff\xff\xff\x7fPAR1"), refused="cannot be read as parquet"

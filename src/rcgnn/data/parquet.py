@@ -51,9 +51,14 @@ class ParquetColumns(Sequence[Any]):
         return len(self._order)
 
     def __getitem__(self, place: Any) -> Any:
+        name, rows = shown(self._order[place]), self._file.metadata.num_rows
         with _complete(self._path):
             column = self._file.read(columns=[self._order[place]]).column(0)
-        _check_texts(column, f"{self._path}: column {shown(self._order[place])}", self._limit)
+        if len(column) != rows:
+            raise TableError(
+                f"{self._path}: column {name} has {len(column):,} rows, expected {rows:,} as the footer says; is the file complete?"
+            )
+        _check_texts(column, f"{self._path}: column {name}", self._limit)
         return column
 
 
