@@ -134,6 +134,17 @@ def test_wrong_values_in_json(name, seed, tmp_path, rcgnn):
         unharmed(*rcgnn(*commands(run, tmp_path)[asked]))
 
 
+@pytest.mark.parametrize("field", ["accepted_max", "forecast_share", "group_grad", "norms", "step_loss", "feed_shift", "feed_still"])
+def test_figures_of_training_that_are_none(field, tmp_path, rcgnn):
+    run = copied(tmp_path)
+    lines = [json.loads(line) for line in (run / "health.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines[0]["numeric"][field] = {"a": [[]]}
+    (run / "health.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    code, said = rcgnn("diagnose", run)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "line 1 is not a health record" in said
+
+
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("how", SPOILT)
 def test_wrong_arrays(name, how, tmp_path, rcgnn):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -178,3 +180,32 @@ def test_the_policy_of_a_page_is_strict(kind):
     assert not seen.handlers
     assert not seen.fetched
     assert not seen.bases
+
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028'\"&<!--"
+
+
+def hostile(value, keep=("severity", "schema_version", "index")):
+    """The value with every text in it replaced, keys too, but those that must be one of a few."""
+    if isinstance(value, dict):
+        return {key: (one if key in keep else hostile(one)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [hostile(one) for one in value]
+    return f"{HOSTILE}{value}" if isinstance(value, str) else value
+
+
+def test_no_text_of_any_file_becomes_markup(tmp_path):
+    run = Path(shutil.copytree(STORED / "2026-11-25-modes", tmp_path / "run"))
+    for name in ("graph.json", "findings.json", "summary.json"):
+        told = hostile(json.loads((run / name).read_text(encoding="utf-8")))
+        if name == "graph.json":
+            modes = {mode: f"{HOSTILE}{mode}" for mode in ("0", "1")}
+            told["contrasts"] = [[*c[:4], {modes[mode]: slope for mode, slope in c[4].items()}] for c in told["contrasts"]]
+            told["quarantined"] = {told["names"][0]: HOSTILE}
+        (run / name).write_text(json.dumps(told), encoding="utf-8")
+    text = page(RunDir.open(run))
+    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1]
+    assert block.count("onerror=alert") > 20
+    assert not set("<>&\u2028") & set(block)
+    assert "alert(1)" not in text.replace(block, "")
+    assert json.loads(block)["graph"]["sensors"][0]["name"].startswith(HOSTILE)
