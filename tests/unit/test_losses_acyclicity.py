@@ -81,6 +81,12 @@ def test_gradient_agrees_with_differences(name):
     assert torch.allclose(w.grad, numeric, rtol=1e-4, atol=1e-8)
 
 
+def test_the_gradient_of_a_cycle_that_hardly_closes_is_bounded():
+    flow = torch.tensor([[0.0, 1.0], [1e-12, 0.0]], dtype=torch.float64, requires_grad=True)
+    CONSTRAINTS["spectral"](flow).backward()
+    assert 100 < flow.grad.max() <= 1001, "5e5 without a bound"
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_descending_breaks_the_cycle(name):
     w = (ring(3) * torch.tensor([1.0, 0.5, 0.2])[:, None]).requires_grad_()
