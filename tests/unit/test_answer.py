@@ -240,13 +240,15 @@ def test_what_single_modes_add_and_drop_takes_their_evidence():
     links[1, 2, 0] = pairs[2, 0] = pairs[0, 1] = True
     score = np.full((3, 3, 3), 7.0)
     score[2, 1, 2] = 3.0
+    made.score[0, 0, 2], made.confidence[0, 0, 2] = 30.0, 0.4  # evidence that was not enough
     after = made.revised(Seen(links, pairs, score, np.full((3, 3, 3), 0.8), 1.0), np.array([[1, 2, 0]]))
     assert np.argwhere(after.verdict == LINK).tolist() == [[1, 0, 1], [1, 2, 0]]
     assert np.argwhere(after.strength).tolist() == [[1, 0, 1]], "that of a new link comes with its equation"
     assert (after.score[1, 2, 0], after.score[1, 0, 1]) == (7.0, 9.0)
     assert after.score[:, 1, 2].tolist() == [0.0, 5.0, 3.0], "never more than any mode shows"
     assert after.confidence[:, 1, 2].tolist() == [0.0, 0.0, 0.0]
-    assert (after.confidence[1, 2, 0], after.confidence[1, 0, 1], after.confidence[0, 0, 2]) == (0.8, 0.9, 0.0)
+    assert (after.confidence[1, 2, 0], after.confidence[1, 0, 1]) == (0.8, 0.9)
+    assert (after.score[0, 0, 2], after.confidence[0, 0, 2]) == (30.0, 0.4)
     assert made.verdict[1, 1, 2] == LINK, "the first decision stays as it was"
 
 

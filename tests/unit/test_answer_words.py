@@ -8,7 +8,7 @@ import pytest
 from rcgnn.answer import FEW_ROWS, _about, _by_chance, _hidden, _links
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
-from rcgnn.verdict import DIRECTION
+from rcgnn.verdict import DIRECTION, DOUBT
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_one_is_told_in_the_singular(links, pairs, words):
 
 
 def test_open_pairs_are_told_once_each_by_their_reason():
-    reasons = {(0, 0, 1): FEW_ROWS, (1, 0, 1): FEW_ROWS, (2, 1, 0): FEW_ROWS, (0, 3, 2): DIRECTION, (0, 2, 3): DIRECTION}
+    reasons = {(0, 0, 1): FEW_ROWS, (1, 0, 1): FEW_ROWS, (2, 1, 0): FEW_ROWS, (0, 3, 2): DIRECTION, (0, 2, 3): DIRECTION, (1, 0, 3): DOUBT}
     unclear, few = _about(reasons, ("a", "b", "c", "d"))
     assert unclear.message.startswith("c and d are linked within one step")
     assert few.message.startswith("2 of 12 pairs were hardly ever read together")

@@ -180,6 +180,17 @@ def test_report_tells_direction_and_share_of_the_data(name):
     assert (report["invariance"].cos_data, report["invariance"].share) == (pytest.approx(1.0), pytest.approx(20.0))
 
 
+def test_a_cosine_is_never_beyond_one_by_rounding():
+    balancer = make_balancer(Config.parse({"losses": {"invariance": 1}}))
+    for seed in range(40):
+        x = torch.randn(7, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+        for sign in (1, -1):
+            balancer.begin_epoch()
+            terms = {"recon": (x**2).sum() / 2, "invariance": sign * 3 * (x**2).sum()}
+            balancer.gradient(terms, [x])
+            assert -1.0 <= balancer.report(terms, [x])["invariance"].cos_data <= 1.0
+
+
 def test_shares_of_no_data_gradient_are_finite():
     x = torch.zeros(2, requires_grad=True)
     terms = {"recon": (x**2).sum(), "disen": x.sum()}

@@ -146,6 +146,8 @@ def test_a_norm_above_the_certificate_is_a_spike_from_the_first_step_on():
     guard = Guard(certificate=7.0)
     assert [guard.judge(6.9), guard.judge(7.1), guard.judge(6.9)] == ["accept", "skip", "accept"]
     assert guard.counts.skipped_spike == 1
+    always = Guard(certificate=7.0)
+    assert [always.judge(100.0) for _ in range(8)] == ["skip"] * 7 + ["readmit"]
 
 
 def test_a_step_that_was_put_back_is_not_counted_as_accepted():

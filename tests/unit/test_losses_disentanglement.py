@@ -28,6 +28,13 @@ def test_shrinking_a_part_does_not_help_but_a_constant_part_cannot_correlate():
     assert disentanglement(A, 1e-3 * A, C, ALL).item() == pytest.approx(nearly / 3, abs=2e-3)
 
 
+def test_the_size_of_every_part_is_taken_out():
+    mixed = A, A + B, A + B + C
+    sized = disentanglement(2 * mixed[0], 5 * mixed[1], 0.5 * mixed[2], ALL).item()
+    assert sized == pytest.approx(disentanglement(*mixed, ALL).item(), rel=1e-2)
+    assert sized == pytest.approx((1 / 2 + 1 / 3 + 2 / 3) / 3, abs=0.03), "squared correlations of the three pairs"
+
+
 def test_only_the_given_cells_count():
     cells = torch.rand(8, 200, 2, generator=G) > 0.5
     wild = A.masked_fill(~cells, float("nan"))
