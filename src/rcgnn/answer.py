@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,15 @@ from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set
 FEW_ROWS = "too few joint rows"
 QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
+COMPUTED = "computed from others: each of them follows from the rest within the row"
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
 ROUNDS_TO_NONE = 0.5
 """A mean over copies that is printed as no pair at all."""
 REACHED = 0.2
 """Share of a sensor's innovation that hidden drivers explain before it is named among those they reach."""
+SMALLEST_GROUP = 3
+"""Columns that follow from each other and are no copies."""
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -128,6 +132,7 @@ def assemble(
     verdict = widened(decision.verdict)
     reasons = {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()}
     _left_out(verdict, reasons, names, report)
+    _computed(verdict, reasons, names, report)
     rule_out(prior, verdict, reasons)
     graph = CausalGraph(
         names,
@@ -168,6 +173,18 @@ def _left_out(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[s
             if i != j and reason:
                 verdict[:, i, j] = UNDECIDED
                 reasons |= {(k, i, j): reason for k in range(len(verdict))}
+
+
+def _computed(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[str, ...], report: QualityReport) -> None:
+    """Within the row nothing is decided between columns that follow from each other, in place.
+
+    Of three such columns any past is told by the own past and one of the others, whichever: nothing is decided at any lag.
+    """
+    for group in report.computed:
+        lags = len(verdict) if len(group) == SMALLEST_GROUP else 1
+        for i, j in permutations((names.index(name) for name in group), 2):
+            verdict[:lags, i, j] = UNDECIDED
+            reasons |= {(k, i, j): COMPUTED for k in range(lags)}
 
 
 def _conclusion(names: tuple[str, ...], graph: CausalGraph, detectable: float) -> str:
