@@ -19,6 +19,7 @@ from rcgnn.screen.opinions import Opinions
 from rcgnn.screen.pieces import Pieces, blend
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
+from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
@@ -82,7 +83,17 @@ class Decision:
         agreed = None if checks.further is None else checks.further.agreed
         asked = sure if config.select.halves else None
         pairs = PairEvidence(
-            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, asked, agreed
+            found.surplus,
+            screened.log_p,
+            found.chosen,
+            found.direction,
+            screened.tests,
+            found.profile,
+            chance,
+            share,
+            asked,
+            agreed,
+            told(screened),
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)

@@ -1,4 +1,4 @@
-"""How clear is the direction of a same-step link, beside what chance does to it?
+"""Is the direction of a same-step link more than what chance does to it?
 
 Turning i -> j round costs D in twice the log-likelihood. The two models are not nested: each forces in a past that the other does not,
 so D is not 0 where nothing tells the direction, and the more delays there are the further from 0 it strays. Its spread shows in its own
@@ -6,8 +6,14 @@ rows (Vuong 1989, "Likelihood ratio tests for model selection and non-nested hyp
 
     d(t) = sum over both ends of e'(t)^2 / v' - e(t)^2 / v,    e, v: residual and its variance, with a prime where the link is turned
 
-and z = D / sqrt(n var d) is about standard normal where both ways explain the table alike. Where the shape of residuals had a say
-(`shape`), what row t does to 2 n J is part of d(t) as well: `shape.influence`.
+so its standard deviation is sqrt(n var d). Where the shape of residuals had a say (`shape`), what row t does to 2 n J is part of d(t) as
+well: `shape.influence`. Where no past and no shape says anything, each of the m_i + m_j features of a past that is forced in adds the
+difference of two squares of standard normals, of variance 4 r^2 at a correlation r within the step. A direction is told where
+
+    D >= CLEAR min(sqrt(n var d), sqrt(4 (m_i + m_j)))
+
+Draws of the state space follow a sparse linear model, whose choices sound on in D and not in d: where there are several draws, this is
+not asked.
 """
 
 from __future__ import annotations
@@ -20,31 +26,29 @@ from rcgnn.screen.shape import influence
 from rcgnn.screen.structural import Screened
 from rcgnn.series import BoolArray, FloatArray
 
+CLEAR = 1.64
+"""A direction that nothing tells comes out once in ten tables at most, whichever way."""
 TINY = 1e-12
-LEAST_ROWS = 10
-"""Fewer joint rows say nothing about a spread."""
 
 
-def clearness(screened: Screened) -> FloatArray:
-    """[N, N] z of each same-step link's direction; infinite where there is no such link, or its direction is known beforehand."""
-    size, ordered = len(screened.features), screened.ordered
-    clear = np.full((size, size), np.inf)
-    for (i, j), (of_i, of_j) in ordered.turned.items():
+def told(screened: Screened) -> BoolArray:
+    """[N, N] False where the direction of a same-step link is no more than chance; True elsewhere."""
+    ordered, tables = screened.ordered, screened.tables
+    clear = np.ones((len(screened.features),) * 2, bool)
+    for (i, j), (of_i, of_j) in ordered.turned.items() if len(tables.draws) == 1 else ():
         rows = screened.keep[:, i] & screened.keep[:, j]
-        count = int(rows.sum())
-        if count < LEAST_ROWS:
-            clear[i, j] = 0.0
-            continue
-        d = sum(
-            _misfit(screened, rows, t, turned) - _misfit(screened, rows, t, ordered.locals[t]) for t, turned in ((i, of_i), (j, of_j))
-        )
-        clear[i, j] = ordered.reversal[i, j] / max(float(np.sqrt(count * np.var(d))), TINY)
+        more = _misfit(screened, rows, i, of_i) + _misfit(screened, rows, j, of_j)
+        less = _misfit(screened, rows, i, ordered.locals[i]) + _misfit(screened, rows, j, ordered.locals[j])
+        spread = np.sqrt(((more - less) ** 2).sum())
+        most = np.sqrt(4.0 * (len(of_i.forced) + len(of_j.forced)))
+        clear[i, j] = ordered.reversal[i, j] >= CLEAR * min(spread, most)
     return clear
 
 
 def _misfit(screened: Screened, rows: BoolArray, target: int, local: Local) -> FloatArray:
-    """[n] what each row adds to minus twice the log-likelihood of a model, but for a constant; the mean over the draws."""
-    left = residual(screened.tables, rows, screened.offers[target], screened.features[target], local, target)
-    z = (left - left.mean(axis=1, keepdims=True)) / np.maximum(left.std(axis=1, keepdims=True), TINY)
-    shape = influence(z) if screened.ordered.shaped else np.zeros_like(z)
-    return np.asarray((z**2 - shape).mean(axis=0))
+    """[n] what each row adds to minus twice the log-likelihood of a model, less its mean."""
+    left = residual(screened.tables, rows, screened.offers[target], screened.features[target], local, target)[0]
+    if not left.size:
+        return left
+    z = (left - left.mean()) / max(float(left.std()), TINY)
+    return np.asarray(z**2 - 1.0 - (influence(z) if screened.ordered.shaped else 0.0))
