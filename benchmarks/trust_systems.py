@@ -15,7 +15,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from rcgnn.config import Config
-from rcgnn.graph import LINK, NONE, UNDECIDED, CausalGraph
+from rcgnn.graph import NONE, UNDECIDED, CausalGraph
 from rcgnn.pipeline import fit_series
 from rcgnn.series import FloatArray, Series
 

@@ -72,11 +72,11 @@ def _names(series: Series, rng: np.random.Generator) -> Changed:
     return replace(series, names=tuple(f"{n} µ{rng.integers(1000)}" for n in series.names)), list(range(series.shape[1]))
 
 
-def _first_rows(series: Series, rng: np.random.Generator) -> Changed:
+def _first_rows(series: Series, _: np.random.Generator) -> Changed:
     return series.rows(slice(DROPPED, None)), list(range(series.shape[1]))
 
 
-def _twice(series: Series, rng: np.random.Generator) -> Changed:
+def _twice(series: Series, _: np.random.Generator) -> Changed:
     values, mask = np.concatenate([series.values] * 2), np.concatenate([series.mask] * 2)
     return Series(values, mask, series.names, recording=np.repeat([0, 1], len(series.values))), list(range(series.shape[1]))
 
@@ -101,7 +101,7 @@ CHANGES: dict[str, Callable[[Series, np.random.Generator], Changed]] = {
     "twice": _twice,
     "bystander": _bystander,
 }
-"""Other units; another order of columns; other time stamps; other names; the first rows dropped; the same recording twice; a sensor more."""
+"""Other units, order of columns, time stamps or names; the first rows dropped; the same recording twice; a sensor more."""
 
 
 def change(series: Series, what: str, seed: int) -> Changed:
@@ -219,7 +219,7 @@ def from_prior(seed: int) -> Drawn:
         made = simulate("nonlinear", seed=seed, rows=rows, sensors=sensors)
     else:
         shape = Shape(per_sensor=per_sensor, instant=instant, weights=(low, 0.6), memory=(0.0, 0.8))
-        made = _linear(plan, replace(shape, per_sensor=0.0) if family == "none" else shape, family.split()[-1])
+        made = _linear(plan, replace(shape, per_sensor=0.0) if family == "none" else shape, family.rpartition(" ")[2])
     return Drawn(family, missing, made, gapped(made.series, missing, np.random.default_rng([seed, 5])))
 
 

@@ -125,7 +125,7 @@ def computed_finding(group: Sequence[str]) -> Finding:
     """Columns that follow from each other."""
     text = (
         f"{', '.join(group)}: each follows from the others within the row, as a total does from its parts.",
-        "Which is computed from which no table can tell, so links between them within the row are undecided; leave the computed column out.",
+        "Which is computed from which no table can tell: links between them within the row are undecided. Leave the computed column out.",
     )
     return finding("computed", "act", None, text, sensors=list(group))
 
