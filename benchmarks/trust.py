@@ -22,7 +22,7 @@ import numpy as np
 from dated import source, write
 from trust_page import calibration, level, steadiness, verdicts
 from trust_systems import CONFIDENT, TOYS
-from trust_tables import CHANGES, NULLS, STEADY_LAG, change, fitted, from_prior, kept, null_table, steady_table
+from trust_tables import CHANGES, NULLS, STEADY_LAG, change, fitted, from_prior, kept, null_table, steady_system, steady_table
 
 from rcgnn.bench.job import source_digest
 from rcgnn.bench.markdown import today
@@ -70,7 +70,7 @@ def steady(seed: int) -> Line:
             "fell": now.fell(CONFIDENT, FELL),
             "drawn": now.drawn,
         }
-    return {"gaps": not series.mask.all(), "found": found}
+    return {"system": steady_system(seed), "gaps": not series.mask.all(), "found": found}
 
 
 def null(system: str, rows: int, missing: float, seed: int) -> Line:
@@ -127,8 +127,8 @@ def _nulls(count: int) -> list[tuple[Any, ...]]:
 PARTS: dict[str, Part] = {
     "steady": Part(40, lambda count: [(seed,) for seed in _seeds(count)], steady, steadiness),
     "null": Part(20, _nulls, null, level),
-    "toys": Part(25, lambda count: [(name, rows, seed) for name in TOYS for rows in TOY_ROWS for seed in _seeds(count)], toy, verdicts),
-    "prior": Part(120, lambda count: [(seed,) for seed in _seeds(count)], prior, calibration),
+    "toys": Part(20, lambda count: [(name, rows, seed) for name in TOYS for rows in TOY_ROWS for seed in _seeds(count)], toy, verdicts),
+    "prior": Part(100, lambda count: [(seed,) for seed in _seeds(count)], prior, calibration),
 }
 
 

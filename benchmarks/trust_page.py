@@ -32,19 +32,30 @@ def share(hits: int, of: int) -> str:
 
 def steadiness(lines: Sequence[Line]) -> list[str]:
     """What a change of nothing does to the links."""
-    text = ["## What must not change the links", "", f"{len(lines)} tables. Sure: confidence at least {CONFIDENT}.", ""]
+    text = [
+        "## What must not change the links",
+        "",
+        f"{len(lines)} tables. Sure: confidence at least {CONFIDENT}; a link is a cause, an effect and a lag.",
+        "",
+    ]
     rows = []
     for what in lines[0]["found"]:
-        for gaps in (False, True):
-            some = [line["found"][what] for line in lines if line["gaps"] == gaps]
+        for label, some in (
+            *((key[0], mine) for key, mine in _by(lines, "system")),
+            ("all", lines),
+            ("gaps", [x for x in lines if x["gaps"]]),
+        ):
             if some:
-                total = {name: sum(one[name] for one in some) for name in some[0]}
-                cells = "a fifth missing" if gaps else "complete"
-                kept = share(total["same"], len(some)), number(total["jaccard"] / len(some)), share(total["lost"], total["sure"])
-                rows.append([what, cells, *kept, str(total["gained"]), share(total["fell"], total["sure"]), str(total["drawn"])])
-    head = ["change", "cells", "tables with the same links", "Jaccard", "sure links lost", "sure links gained",
+                rows.append([what, label, *_kept([line["found"][what] for line in some])])
+    head = ["change", "system", "tables with the same links", "Jaccard", "sure links lost", "sure links gained",
             "sure links that lost .05 of confidence", "links of the sensor added"]  # fmt: skip
     return [*text, *table(head, rows)]
+
+
+def _kept(found: Sequence[Line]) -> list[str]:
+    total = {name: sum(one[name] for one in found) for name in found[0]}
+    shares = share(total["same"], len(found)), number(total["jaccard"] / len(found)), share(total["lost"], total["sure"])
+    return [*shares, str(total["gained"]), share(total["fell"], total["sure"]), str(total["drawn"])]
 
 
 def level(lines: Sequence[Line]) -> list[str]:

@@ -44,10 +44,14 @@ Changed = tuple[Series, list[int]]
 """A table, and for each sensor of the first one its column there."""
 
 
+def steady_system(seed: int) -> str:
+    """The systems take turns."""
+    return STEADY_SYSTEMS[seed % len(STEADY_SYSTEMS)]
+
+
 def steady_table(seed: int) -> Series:
-    """System by the last digit of the seed; every fourth round of systems has a fifth of its cells missing."""
-    system = STEADY_SYSTEMS[seed % len(STEADY_SYSTEMS)]
-    made = simulate(system, seed=seed, rows=STEADY_ROWS, sensors=STEADY_SENSORS).series
+    """A table of the seed's system; every fourth round of systems has a fifth of its cells missing."""
+    made = simulate(steady_system(seed), seed=seed, rows=STEADY_ROWS, sensors=STEADY_SENSORS).series
     gaps = STEADY_GAPS if seed // len(STEADY_SYSTEMS) % 4 == 0 else 0.0
     return gapped(made, gaps, np.random.default_rng([seed, 1]))
 
