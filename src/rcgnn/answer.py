@@ -30,7 +30,7 @@ from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set
 FEW_ROWS = "too few joint rows"
 QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
-COMPUTED = "computed from others: each of them follows from the rest within the row"
+COMPUTED = "computed from others: each follows from the rest within the row"
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
 ROUNDS_TO_NONE = 0.5
@@ -211,7 +211,8 @@ def _conclusion(names: tuple[str, ...], graph: CausalGraph, detectable: float) -
     if DIRECTION in reasons:
         return f"No link with a direction found; some sensors are linked within one step, either way.{tail}"
     if open_ == len(names) * (len(names) - 1):
-        return f"Undecidable: {' and '.join(sorted(reasons))} to say anything about any pair."
+        why = " and ".join(sorted(reasons))
+        return f"Undecidable: {why} to say anything about any pair." if reasons == {FEW_ROWS} else f"Undecidable, every pair: {why}."
     share = f"{100 * detectable:.1f} %"
     return f"No links found; a link explaining {share} of a sensor's variance would have been found with 90 % probability.{tail}"
 
