@@ -89,6 +89,7 @@ bench: setup bench-accuracy  ## every figure that this project claims; two hours
 	$(BIN)/python benchmarks/origin_tables.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/steadiness.py
+	$(BIN)/python benchmarks/trust.py
 	$(BIN)/python benchmarks/injection.py
 	$(BIN)/python benchmarks/sweep_speed.py
 

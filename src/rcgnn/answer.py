@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from rcgnn.screen.opinions import Opinions
 from rcgnn.screen.pieces import Pieces, blend
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
+from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
@@ -31,6 +33,7 @@ QUARANTINED = "a quarantined sensor"
 NEAR_COPY = "a near-copy of another sensor"
 MOST_OPEN = 5_000_000
 """Questions that sensors which take no part may leave open; each is kept with its reason."""
+COMPUTED = "computed from others: each follows from the rest within the row"
 SPURIOUS = 0.05
 """Share of pairs that may look linked on shifted copies before a finding says so."""
 ROUNDS_TO_NONE = 0.5
@@ -38,6 +41,8 @@ ROUNDS_TO_NONE = 0.5
 REACHED = 0.2
 """Share of a sensor's innovation that hidden drivers explain before it is named among those they reach."""
 Held = tuple[FloatArray, FloatArray]
+SMALLEST_GROUP = 3
+"""Columns that follow from each other and are no copies."""
 ROWS_PER_LAG = 5
 """A sensor read in fewer rows than this many times the own lags cannot be told from its own past."""
 
@@ -90,7 +95,17 @@ class Decision:
         agreed = None if checks.further is None else checks.further.agreed
         asked = sure if config.select.halves else None
         pairs = PairEvidence(
-            found.surplus, screened.log_p, found.chosen, found.direction, screened.tests, found.profile, chance, share, asked, agreed
+            found.surplus,
+            screened.log_p,
+            found.chosen,
+            found.direction,
+            screened.tests,
+            found.profile,
+            chance,
+            share,
+            asked,
+            agreed,
+            told(screened),
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)
@@ -140,6 +155,7 @@ def assemble(
     verdict = widened(decision.verdict)
     reasons = {(k, int(active[i]), int(active[j])): why for (k, i, j), why in decision.reasons.items()}
     _left_out(verdict, reasons, names, report)
+    _computed(verdict, reasons, names, report)
     rule_out(prior, verdict, reasons)
     graph = CausalGraph(
         names,
@@ -193,6 +209,18 @@ def _left_out(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[s
                 reasons |= {(k, i, j): reason for k in range(len(verdict))}
 
 
+def _computed(verdict: NDArray[np.int8], reasons: dict[Key, str], names: tuple[str, ...], report: QualityReport) -> None:
+    """Within the row nothing is decided between columns that follow from each other, in place.
+
+    Of three such columns any past is told by the own past and one of the others, whichever: nothing is decided at any lag.
+    """
+    for group in report.computed:
+        lags = len(verdict) if len(group) == SMALLEST_GROUP else 1
+        for i, j in permutations((names.index(name) for name in group), 2):
+            verdict[:lags, i, j] = UNDECIDED
+            reasons |= {(k, i, j): COMPUTED for k in range(lags)}
+
+
 def _conclusion(names: tuple[str, ...], graph: CausalGraph, detectable: float) -> str:
     """One or two sentences that agree with the graph's own lists."""
     links, reasons = graph.links(), set(graph.reasons.values())
@@ -206,7 +234,8 @@ def _conclusion(names: tuple[str, ...], graph: CausalGraph, detectable: float) -
     if DIRECTION in reasons:
         return f"No link with a direction found; some sensors are linked within one step, either way.{tail}"
     if open_ == len(names) * (len(names) - 1):
-        return f"Undecidable: {' and '.join(sorted(reasons))} to say anything about any pair."
+        why = " and ".join(sorted(reasons))
+        return f"Undecidable: {why} to say anything about any pair." if reasons == {FEW_ROWS} else f"Undecidable, every pair: {why}."
     share = f"{100 * detectable:.1f} %"
     return f"No links found; a link explaining {share} of a sensor's variance would have been found with 90 % probability.{tail}"
 

@@ -35,7 +35,7 @@ DOUBTFUL = 0.2
 MINOR_LAG = 0.1
 """Share of a pair's evidence that a second lag needs to be named beside the best one."""
 UNCLEAR = 0.75
-"""A lag-0 link whose direction has less than this share of the evidence is reported as undirected."""
+"""A lag-0 link whose direction has less than this share of the evidence is reported as undirected, and so is one that chance may direct."""
 
 DIRECTION = "direction unclear: both ways fit the data alike"
 DOUBT = f"confidence below {DOUBTFUL}: significant, but such evidence was rarely a link on tables with a known graph"
@@ -56,6 +56,7 @@ class PairEvidence:
         confidence: [K+1, N, N] probability of each chosen link; None where nobody computed it.
         share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
         agreed: [N, N] True where every further opinion finds the pair too; None where nobody else was asked.
+        told: [N, N] False where a same-step direction is no more than chance, see `screen.turning`; None where nobody asked.
     """
 
     surplus: FloatArray
@@ -68,6 +69,7 @@ class PairEvidence:
     share: FloatArray | None = None
     confidence: FloatArray | None = None
     agreed: BoolArray | None = None
+    told: BoolArray | None = None
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -94,7 +96,7 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
     named = own & significant
     verdict = np.where(named, np.where(doubtful, UNDECIDED, LINK), NONE).astype(np.int8)
     reasons: dict[Key, str] = {(int(k), int(i), int(j)): DOUBT for k, i, j in np.argwhere(named & doubtful)}
-    unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR)
+    unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR if found.told is None else (found.direction < UNCLEAR) | ~found.told)
     for i, j in np.argwhere(unclear):
         for a, b in ((i, j), (j, i)):
             if verdict[0, a, b] != LINK or unclear[a, b]:

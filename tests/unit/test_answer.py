@@ -18,7 +18,7 @@ from rcgnn.series import Series
 from rcgnn.verdict import DIRECTION
 
 CONFIG = Config().override(["select.refine=off", "data.max_lag=2", "select.halves=4"])
-NO_REPORT = SimpleNamespace(quarantined={}, aliases={})
+NO_REPORT = SimpleNamespace(quarantined={}, aliases={}, computed=())
 
 
 def fit(x: np.ndarray, names: tuple[str, ...] | None = None, *settings: str) -> Fit:
@@ -50,7 +50,7 @@ def graph_of(made: Decision) -> CausalGraph:
 
 def test_sensors_that_took_no_part_keep_their_rows_and_columns():
     made = decision({(1, 0, 2): 9.0}, {(2, 1, 0): "why"})
-    report = SimpleNamespace(quarantined={"dead": "constant at 7"}, aliases={"copy": "b"})
+    report = SimpleNamespace(quarantined={"dead": "constant at 7"}, aliases={"copy": "b"}, computed=())
     graph = assemble(("dead", "a", "copy", "b", "c"), np.array([1, 3, 4]), report, made)
     assert graph.names == ("dead", "a", "copy", "b", "c")
     assert graph.links() == [(1, 1, 4)]

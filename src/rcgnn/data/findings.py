@@ -121,6 +121,15 @@ def common_finding(score: float) -> Finding:
     return finding("common_mode", "warn", None, text, score=score)
 
 
+def computed_finding(group: Sequence[str]) -> Finding:
+    """Columns that follow from each other."""
+    text = (
+        f"{', '.join(group)}: each follows from the others within the row, as a total does from its parts.",
+        "Which is computed from which no table can tell: links between them within the row are undecided. Leave the computed column out.",
+    )
+    return finding("computed", "act", None, text, sensors=list(group))
+
+
 def range_finding(sensors: Sequence[SensorQuality]) -> Finding:
     """Raw ranges of all sensors: the `before` of standardisation."""
     seen = [q for q in sensors if q.low is not None and q.high is not None]

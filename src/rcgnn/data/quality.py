@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rcgnn.data import process_rules as process
-from rcgnn.data.findings import common_finding, range_finding, sensor_findings, table_findings
+from rcgnn.data.dependence import computed
+from rcgnn.data.findings import common_finding, computed_finding, range_finding, sensor_findings, table_findings
 from rcgnn.data.marks import SENTINEL, Marks, marked, segment_number, unit_size
 from rcgnn.data.process_rules import Missing
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
@@ -73,6 +74,7 @@ class QualityReport:
         findings: what a user should know, gravest first; code INPUT with `evidence["kind"]`.
         observed_share: share of all cells that were observed.
         common_mode: 0 (independent innovations) .. 1 (one common disturbance).
+        computed: groups of sensors each of which follows from the others of its group within the row, see `dependence`.
         marks: the suspect cells behind it, so that cleaning need not look for them again; no part of `to_dict`.
     """
 
@@ -82,6 +84,7 @@ class QualityReport:
     findings: tuple[Finding, ...]
     observed_share: float
     common_mode: float
+    computed: tuple[tuple[str, ...], ...] = ()
     marks: Marks | None = field(default=None, repr=False, compare=False)
 
     def sensor(self, name: str) -> SensorQuality:
@@ -96,6 +99,7 @@ class QualityReport:
             "sensors": [asdict(entry) for entry in self.sensors],
             "quarantined": dict(self.quarantined),
             "aliases": dict(self.aliases),
+            "computed": [list(group) for group in self.computed],
             "findings": [finding.model_dump() for finding in self.findings],
         }
 
@@ -184,16 +188,18 @@ def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], m
     active = np.array([entry.name not in quarantined for entry in sensors])
     aliases = _aliases(series.names, x, active, min_observed)
     own = active & np.array([name not in aliases for name in series.names])
+    groups = tuple(tuple(series.names[j] for j in group) for group in computed(x, own, min_observed))
     common = _common(x, own, segment_number(series)) if own.sum() >= process.COMMON_LEAST else 0.0
     findings = [
         *table_findings(series.source, x.shape, float(series.mask.mean()), quarantined, aliases),
         *(finding for entry in sensors if entry.name not in quarantined for finding in sensor_findings(entry)),
+        *(computed_finding(group) for group in groups),
         *([common_finding(common)] if common > process.COMMON else []),
         range_finding(sensors),
     ]
     order = {"stop": 0, "act": 1, "warn": 2, "info": 3}
     findings.sort(key=lambda finding: order[finding.severity])
-    return QualityReport(sensors, quarantined, aliases, tuple(findings), float(series.mask.mean()), common, marks)
+    return QualityReport(sensors, quarantined, aliases, tuple(findings), float(series.mask.mean()), common, groups, marks)
 
 
 def _common(x: FloatArray, own: BoolArray, segment: IntArray) -> float:

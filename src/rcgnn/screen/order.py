@@ -33,11 +33,15 @@ class Ordered:
         parents: for each sensor the sensors that may act on it within the step.
         locals: the model of each sensor.
         reversal: [N, N] score lost when lag-0 link i -> j is turned round; 0 where there is none.
+        turned: (i, j) -> the models of i and of j with that link turned round; not of links that are required.
+        shaped: the shape of the residuals has had a say.
     """
 
     parents: Parents
     locals: tuple[Local, ...]
     reversal: FloatArray
+    turned: Mapping[tuple[int, int], tuple[Local, Local]] = field(default_factory=dict)
+    shaped: bool = False
 
 
 @dataclass(eq=False)
@@ -122,7 +126,14 @@ def search(
     parents = [_settled(scores, j, parents[j]) for j in range(sensors)]
     if joint is not None:
         _turn(parents, _reversals(scores, parents, joint))
-    return Ordered(tuple(parents), tuple(scores.local(j, parents[j]) for j in range(sensors)), _reversals(scores, parents, joint))
+    locals_ = tuple(scores.local(j, parents[j]) for j in range(sensors))
+    return Ordered(tuple(parents), locals_, _reversals(scores, parents, joint), _turned(scores, parents), scores.shape is not None)
+
+
+def _turned(scores: Scores, parents: Sequence[frozenset[int]]) -> dict[tuple[int, int], tuple[Local, Local]]:
+    """The models of both ends of every lag-0 link that is not required, with that link turned round."""
+    free = [(i, j) for j, of_j in enumerate(parents) for i in sorted(of_j - _required(scores.features[j]))]
+    return {(i, j): (scores.local(i, parents[i] | {j}), scores.local(j, parents[j] - {i})) for i, j in free}
 
 
 def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:

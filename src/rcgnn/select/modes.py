@@ -23,6 +23,7 @@ from rcgnn.screen.features import Sample
 from rcgnn.screen.null import by_chance
 from rcgnn.screen.order import reaches
 from rcgnn.screen.structural import Screened, screen
+from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.verdict import SURE, PairEvidence, decide
@@ -109,7 +110,7 @@ def _one(part: Sample, screened: Screened, config: Config, modes: int) -> Seen:
     chance = by_chance(part, config, found.needed).surplus
     sure = held_and_sure(found, chance, config)[1]
     own = found.evidence
-    pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance)
+    pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance, told=told(found))
     verdict, _ = decide(pairs, alpha=config.select.alpha / modes)
     links = (verdict == LINK) & (sure >= SURE) if config.select.halves else verdict == LINK
     return Seen(links, np.asarray(own.chosen.any(axis=0)), found.score, sure, 1.0)
