@@ -144,7 +144,7 @@ def false_tables(rows, missing, seeds):
 
 
 LEVELS = {1500: 0.05, 500: 0.15, 200: 0.15}
-"""Share of tables with a false link: `select.alpha` from 1500 rows on; in shorter tables it is not kept (docs/trust.md), and this is what is."""
+"""Share of tables with a false link: `select.alpha` from 1500 rows on; shorter tables do not keep it (docs/trust.md), but this."""
 
 
 @pytest.mark.slow
