@@ -125,7 +125,7 @@ def text_files(draw: Draw) -> File:
     content = end.join(lines).encode(draw(st.sampled_from(ENCODINGS)), "replace")
     suffix = draw(st.sampled_from([".csv", ".csv", ".tsv", ".txt", ".csv.gz"]))
     if suffix.endswith("gz"):
-        content = gzip.compress(draw(spoilt(content)))
+        content = gzip.compress(draw(spoilt(content)), mtime=0)
     return File(f"table{suffix}", draw(spoilt(content)), draw(options(names)))
 
 
@@ -258,9 +258,7 @@ def parquet_files(draw: Draw) -> File:
 @st.composite
 def numpy_files(draw: Draw) -> File:
     """An array, or an archive of arrays, spoilt or not."""
-    kind = draw(
-        st.sampled_from(["f8", "f8", "f8", "f8", "i4", ">f4", "f2", "i1", "u8", "?", "c16", "U3", "S2", "M8[s]", "O", "longdouble"])
-    )
+    kind = draw(st.sampled_from(["f8", "f8", "f8", "f8", "i4", ">f4", "f2", "i1", "u8", "?", "c16", "U3", "S2", "M8[s]", "O"]))
     shape = draw(st.sampled_from([(4, 2), (4, 2), (4, 2), (2, 3, 2), (), (3,), (0, 2), (2, 0), (1, 1, 1, 1)]))
     values = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 9, shape)
     array = (
