@@ -126,7 +126,7 @@ class RunDir:
         if not os.path.isdir(run.path):  # noqa: PTH112 - says no where a Path raises
             if os.path.exists(run.path):  # noqa: PTH110
                 raise RunDirError(f"{run.path}: is a file; expected the folder that was named after --out.")
-            raise RunDirError(f"{run.path}: there is no such run folder; `rcgnn fit TABLE --out {run.path}` makes one.")
+            raise RunDirError(f"{run.path}: there is no such run folder; `rcgnn fit TABLE --out` with this name makes one.")
         if not any((run.path / name).exists() for name in (MARKER, "graph.json", "summary.json")):
             raise RunDirError(f"{run.path}: the folder holds no run of rcgnn; give the folder that was named after --out.")
         return run
