@@ -33,6 +33,7 @@ def as_pinned(name):
         return False
 
 
+@pytest.mark.skipif(not as_pinned("numpy"), reason="other versions than those of constraints.txt are installed")
 def test_every_installed_package_is_listed_with_its_licence():
     installed = {name for part in licences.INSTALLED for name in licences.closure(licences.declared()[part]) if as_pinned(name)} - {"rcgnn"}
     assert installed
@@ -56,6 +57,7 @@ def test_the_gpl_is_recognised(terms):
     assert licences.GPL.search(terms)
 
 
+@pytest.mark.skipif(not as_pinned("numpy"), reason="other versions than those of constraints.txt are installed")
 def test_every_installed_package_is_pinned():
     needed = {name for part in licences.INSTALLED for name in licences.closure(licences.declared()[part])} - {"rcgnn", "setuptools", "pip"}
     pins = {licences.canonicalize_name(pin) for pin in PINNED}

@@ -32,6 +32,8 @@ class Command(TyperCommand):
                 known = [name.strip("'") for name in found["known"].split(", ")]
                 error.message = f"{found[0]}.{near(found['given'], known)}"
             raise
+        except ValueError as error:  # older versions of click look a path up that no system can hold
+            raise typer.BadParameter(f"{error}.", ctx=ctx) from error
 
 
 class Commands(TyperGroup):
