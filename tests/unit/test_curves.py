@@ -9,6 +9,9 @@ from rcgnn import stages
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.screen.curves import borne_out, curves
+from rcgnn.screen.features import Sample
+from rcgnn.screen.stored import Stored
+from rcgnn.select.effects import strengths
 from rcgnn.series import Series
 from rcgnn.synth import simulate
 
@@ -35,9 +38,9 @@ def test_of_many_curves_that_are_offered_some_are_chosen_by_luck_and_not_borne_o
 
 def test_a_real_curve_is_borne_out_and_no_other():
     found = fit_series(one_curve(), QUICK).screened
-    assert borne_out(found.features, found.ordered.locals, 0.05).tolist() == [False, False, True, False]
+    assert borne_out(found.features, found.by_luck(), 0.05).tolist() == [False, False, True, False]
     assert found.bends(0.05)
-    assert not borne_out(found.features, found.ordered.locals, 1e-300).any()
+    assert not borne_out(found.features, found.by_luck(), 1e-300).any()
     assert found.needed[2] == "nonlinear"
     assert found.needed[3] == "linear"
     bent = curves(found.features[2], found.ordered.locals[2])
@@ -60,3 +63,12 @@ def test_shifted_copies_are_offered_what_the_table_needed(monkeypatch):
     monkeypatch.setattr(stages, "by_chance", lambda sample, config, bases: asked.append(list(bases)) or real(sample, config, bases))
     done = fit_series(one_curve(), QUICK)
     assert asked == [["linear", "linear", "nonlinear", "linear"]] == [done.screened.needed]
+
+
+def test_a_screen_that_was_kept_says_the_same_of_its_curves():
+    done = fit_series(one_curve(), QUICK)
+    sample = Sample(done.signal.draws, done.prepared.scaled.mask, done.prepared.scaled.segments(), QUICK.data.lags)
+    again = Stored.of(done.screened, strengths(done.screened)).again(sample)
+    assert again.bends(0.05)
+    assert again.needed == done.screened.needed
+    np.testing.assert_array_equal(again.by_luck(), done.screened.by_luck())

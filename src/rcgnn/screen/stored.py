@@ -1,7 +1,7 @@
 """What later stages need of a screen, small enough to be kept, and the whole of it again from the sample.
 
 The tables of features are made anew, which takes moments and gives the same numbers. The moments of each target are left out: beside
-prior knowledge, where a screen is not kept, only `Screened.strength` asks for them, and it is there.
+prior knowledge, where a screen is not kept, only strengths and the p-values of curves ask for them, and they are there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Stored:
     gamma: float
     drivers: Drivers | None
     strength: FloatArray
+    luck: FloatArray
     width: int
 
     @classmethod
@@ -74,6 +75,7 @@ class Stored:
             screened.gamma,
             screened.drivers,
             strength,
+            screened.by_luck(),
             screened.tables.width,
         )
 
@@ -99,6 +101,7 @@ class Stored:
             self.drivers,
             rows=sample.rows,
             strength=self.strength,
+            luck=self.luck,
         )
 
 

@@ -13,7 +13,7 @@ from rcgnn.config import ScreenConfig
 from rcgnn.prior import Prior, known_to
 from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
-from rcgnn.screen.curves import borne_out, curves
+from rcgnn.screen.curves import borne_out, curves, luck
 from rcgnn.screen.dense import blend_dense, dense_choice, dense_evidence
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.features import BASES, Features, Offer, Sample, Tables, linear_columns
@@ -54,6 +54,7 @@ class Screened:
         picks: the lag at which each required link entered.
         rows: see `Sample`.
         strength: [K+1, N, N] as `select.effects` measures it, where that was done before; None: not yet.
+        luck: [N] what `by_luck` gives, where that was done before.
     """
 
     score: FloatArray
@@ -73,6 +74,7 @@ class Screened:
     picks: Picks = ()
     rows: IntArray | None = None
     strength: FloatArray | None = None
+    luck: FloatArray | None = None
 
     @property
     def basis(self) -> str:
@@ -86,7 +88,11 @@ class Screened:
 
     def bends(self, alpha: float) -> bool:
         """Whether curves explain some sensor better than straight lines do, see `borne_out`."""
-        return bool(borne_out(self.features, self.ordered.locals, alpha).any())
+        return bool(borne_out(self.features, self.by_luck(), alpha).any())
+
+    def by_luck(self) -> FloatArray:
+        """[N] log p-values of the curves that were chosen, see `rcgnn.screen.curves`."""
+        return luck(self.features, self.ordered.locals) if self.luck is None else self.luck
 
     @property
     def needed(self) -> list[str]:
