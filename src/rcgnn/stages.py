@@ -165,7 +165,7 @@ def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signa
     copies = budget.copies(min(config.select.shifted_copies, number_of_copies(rows, sensors)), once)
     fewer = config.select.model_copy(update={"shifted_copies": copies})
     kept = course.keeper.kept
-    chance = kept("chance", lambda: by_chance(sample, config.model_copy(update={"select": fewer}), screened.needed))
+    chance = kept("chance", lambda: by_chance(sample, config.model_copy(update={"select": fewer}), screened.needed(config.select.alpha)))
     long = bool(cut(sample.segments, rows, sensors, config.screen.pieces)) and len(prepared.scaled.regime_names) < 2
     pieces = None
     if long and budget.allows("pieces", LOOKS * once):  # a link of one regime need not hold in the pieces of another

@@ -41,8 +41,8 @@ def test_a_real_curve_is_borne_out_and_no_other():
     assert borne_out(found.features, found.by_luck(), 0.05).tolist() == [False, False, True, False]
     assert found.bends(0.05)
     assert not borne_out(found.features, found.by_luck(), 1e-300).any()
-    assert found.needed[2] == "nonlinear"
-    assert found.needed[3] == "linear"
+    assert found.needed(0.05)[2] == "nonlinear"
+    assert found.needed(0.05)[3] == "linear"
     bent = curves(found.features[2], found.ordered.locals[2])
     assert {tuple(found.features[2].owner[f]) for f in bent} == {(0, 0)}
     assert curves(found.features[3], found.ordered.locals[3]).size == 0
@@ -62,7 +62,7 @@ def test_shifted_copies_are_offered_what_the_table_needed(monkeypatch):
     real = stages.by_chance
     monkeypatch.setattr(stages, "by_chance", lambda sample, config, bases: asked.append(list(bases)) or real(sample, config, bases))
     done = fit_series(one_curve(), QUICK)
-    assert asked == [["linear", "linear", "nonlinear", "linear"]] == [done.screened.needed]
+    assert asked == [["linear", "linear", "nonlinear", "linear"]] == [done.screened.needed(0.05)]
 
 
 def test_a_screen_that_was_kept_says_the_same_of_its_curves():
@@ -70,5 +70,5 @@ def test_a_screen_that_was_kept_says_the_same_of_its_curves():
     sample = Sample(done.signal.draws, done.prepared.scaled.mask, done.prepared.scaled.segments(), QUICK.data.lags)
     again = Stored.of(done.screened, strengths(done.screened)).again(sample)
     assert again.bends(0.05)
-    assert again.needed == done.screened.needed
+    assert again.needed(0.05) == done.screened.needed(0.05)
     np.testing.assert_array_equal(again.by_luck(), done.screened.by_luck())

@@ -94,10 +94,10 @@ class Screened:
         """[N] log p-values of the curves that were chosen, see `rcgnn.screen.curves`."""
         return luck(self.features, self.ordered.locals) if self.luck is None else self.luck
 
-    @property
-    def needed(self) -> list[str]:
-        """The basis that each sensor's model makes use of: straight lines where curves were offered and none was chosen."""
-        return [basis if curved else "linear" for basis, curved in zip(self.bases, self.curved, strict=True)]
+    def needed(self, alpha: float) -> list[str]:
+        """The basis that each sensor's model makes use of: straight lines where no curve was chosen, or none is borne out."""
+        bent = borne_out(self.features, self.by_luck(), alpha)
+        return [basis if curved else "linear" for basis, curved in zip(self.bases, bent, strict=True)]
 
 
 def screen(

@@ -107,7 +107,7 @@ def _read(sample: Sample, at: BoolArray) -> int:
 
 def _one(part: Sample, screened: Screened, config: Config, modes: int) -> Seen:
     found = screen(part, config.screen, bases=screened.bases, rng=rng(config.seed, "drivers"))
-    chance = by_chance(part, config, found.needed).surplus
+    chance = by_chance(part, config, found.needed(config.select.alpha)).surplus
     sure = held_and_sure(found, chance, config)[1]
     own = found.evidence
     pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance, told=told(found))
