@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(where, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine", encoding="utf-8")
     if where == "table":
-        (tmp_path / ".t.csv.tmp").symlink_to(precious)
+        (tmp_path / f".t.csv.{os.getpid()}.tmp").symlink_to(precious)
         save_table(tmp_path / "t.csv", pd.DataFrame({"a": [1]}))
     else:
         (tmp_path / "runs.jsonl").symlink_to(precious)

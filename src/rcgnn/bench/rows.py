@@ -10,6 +10,7 @@ from typing import Any
 from rcgnn.bench.job import DEFAULT, Job, Line
 from rcgnn.errors import InputError
 from rcgnn.evaluate import TARGETS
+from rcgnn.whole import write_whole
 
 Row = dict[str, Any]
 
@@ -181,12 +182,11 @@ def write_parquet(path: Path, rows: Sequence[Row], columns: dict[str, str]) -> P
     from pyarrow import parquet
 
     schema = pa.schema([(name, {"bool": pa.bool_()}.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
-    beside = path.with_name(f".{path.name}.part")
+    content = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)  # what a link leads to is not written
-        parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), beside)
-        beside.replace(path)
+        write_whole(path, content.getvalue().to_pybytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from error
     return path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rcgnn.errors import InputError
+from rcgnn.whole import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +46,9 @@ def save_table(path: Path, table: pd.DataFrame) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)  # what a link leads to is not written
-        table.to_csv(draft, index=False, lineterminator="\n", errors="backslashreplace")
-        draft.replace(path)
+        write_whole(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from error
 

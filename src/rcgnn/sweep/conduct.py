@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from rcgnn.sweep.figures import draw
 from rcgnn.sweep.grid import Grid, Trial
 from rcgnn.sweep.page import Swept, page
 from rcgnn.sweep.trial import STOPPED_FILE, Row, failed_row, is_whole, row_of, run_trial
+from rcgnn.whole import write_whole
 
 IDENTITY, TRIALS, CSV, PAGE, PICTURE = "sweep.json", "trials", "sweep.csv", "sweep.md", "sweep.svg"
 SCHEMA_VERSION = 1
@@ -195,12 +194,7 @@ def files(out: Path) -> list[Path]:
 
 def _write(path: Path, content: bytes) -> None:
     """The whole file or none of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.unlink(missing_ok=True)  # what a link leads to is not written
-        draft.write_bytes(content)
-        draft.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise RunDirError(f"{path}: cannot be written ({error.strerror or error}).") from error
