@@ -91,18 +91,18 @@ def _taken(folder: Path) -> int:
     """Descriptor of the lock file, held."""
     path = folder / LOCK
     for _ in range(TRIES):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle, mine = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
         try:
             kind = _hold(handle)
             holder = Holder.of(folder)
             if kind == "busy" or (kind == "unknown" and holder is not None and holder.alive):
                 raise RunDirError(_busy(folder, holder))
-            if _same(handle, path):
+            mine = _same(handle, path)
+            if mine:
                 return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)  # the holder before took the file away in between
+        finally:
+            if not mine:
+                os.close(handle)  # refused, or the holder before took the file away in between
     raise RunDirError(_busy(folder, Holder.of(folder)))
 
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -163,8 +163,9 @@ class Store:
         }
         with explained(self.folder / made["file"]):
             write_whole(self.folder / made["file"], content)
-        self._write({**manifest, "files": [*(one for one in files if one not in gone), made], "written": number})
-        self._tidy()
+        now = [*(one for one in files if one not in gone), made]
+        self._write({**manifest, "files": now, "written": number})
+        self._tidy(now)
 
     def remove(self) -> None:
         """The whole folder, its manifest first: what is left of it is then nobody's."""
@@ -189,9 +190,9 @@ class Store:
         finally:
             os.close(handle)
 
-    def _tidy(self) -> None:
-        """Files that the manifest does not name go: older states, and what a killed process left."""
-        named = {MANIFEST, *(entry["file"] for entry in self._manifest()["files"])}
+    def _tidy(self, files: Sequence[Mapping[str, Any]]) -> None:
+        """What the manifest does not name goes: older states, and what a killed process left."""
+        named = {MANIFEST, *(entry["file"] for entry in files)}
         with explained(self.folder):
             for path in self.folder.iterdir():
                 if path.name not in named:

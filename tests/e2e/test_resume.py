@@ -11,6 +11,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,23 @@ def failing_at(monkeypatch, file: str, error: OSError) -> None:
         monkeypatch.setattr(module, "write_whole", named)
 
 
+@contextmanager
+def killed_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process ends within the epoch after so many."""
+    count = [0]
+
+    def ending(*given: Any) -> Any:
+        count[0] += 1
+        if count[0] > epochs:
+            raise Killed
+        return make_record(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rcgnn.train.trainer.make_record", ending)
+        with pytest.raises(Killed):
+            yield
+
+
 # --- killed ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -142,18 +161,9 @@ def test_killed_at_sixty_random_moments_and_at_every_file(tmp_path):
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_goes_on_within_training_and_tells_its_records_again(fit, table, reference, tmp_path, monkeypatch, epochs):
-    count, out = [0], tmp_path / "run"
-
-    def ending(*given: Any) -> Any:
-        count[0] += 1
-        if count[0] > epochs:
-            raise Killed
-        return make_record(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("rcgnn.train.trainer.make_record", ending)
-        with pytest.raises(Killed):
-            fit(table, out)
+    out = tmp_path / "run"
+    with killed_after(epochs, monkeypatch):
+        fit(table, out)
     with (out / "health.jsonl").open("ab") as file:
         file.write(b'{"schema_version": 1, "ep')  # a line that was cut short
     (out / ".graph.json.1.tmp").write_bytes(b"{")  # a file that was not whole yet
@@ -214,18 +224,8 @@ def test_whatever_the_screen_holds_goes_on(fit, table, tmp_path, monkeypatch, se
 def stopped(fit, table, tmp_path, monkeypatch):
     """A run that was killed in training; its folder."""
     out = tmp_path / "stopped"
-    count = [0]
-
-    def ending(*given: Any) -> Any:
-        count[0] += 1
-        if count[0] > 2:
-            raise Killed
-        return make_record(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("rcgnn.train.trainer.make_record", ending)
-        with pytest.raises(Killed):
-            fit(table, out)
+    with killed_after(2, monkeypatch):
+        fit(table, out)
     return out
 
 
