@@ -10,7 +10,6 @@ waited for. Without a CUDA device the page holds the processor alone. Exit code 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -23,13 +22,14 @@ from dated import source, write
 
 from rcgnn.bench.markdown import number, table, today
 from rcgnn.config import Config
+from rcgnn.crew import processors
 from rcgnn.data.scaling import Scaler
 from rcgnn.data.windows import Windows, split_blocks
+from rcgnn.health import OPEN
 from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator, one_thread, repeatable, rng
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.synth import simulate
-from rcgnn.train.record import OPEN
 from rcgnn.train.trainer import TrainResult, train
 
 MAX_LAG = 3
@@ -136,8 +136,7 @@ def rows_of(shape: str, found: Sequence[Timed]) -> list[list[str]]:
 
 def devices() -> dict[str, str]:
     """What can be trained on here, with its name."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"cpu": f"{cores} cores, torch on {torch.get_num_threads()} threads (one up to {SMALL} sensors)"}
+    found = {"cpu": f"{processors()} cores, torch on {torch.get_num_threads()} threads (one up to {SMALL} sensors)"}
     if torch.cuda.is_available():
         found["cuda"] = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     return found

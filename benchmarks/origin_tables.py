@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rcgnn.config import Config
+from rcgnn.crew import processors
 from rcgnn.data.readers import read_table
 from rcgnn.origin import fit_origin
 from rcgnn.origin.fit import EVALUATION_DRAWS
@@ -45,7 +46,7 @@ ORIGIN_SECONDS = 7.8
 ORIGIN_AFTER = [(1.0496, 0.964), (0.0628, 0.388), (0.0181, 0.040), (0.0105, 0.007)]
 ORIGIN_NORMS = (2.5731, 1.8228, 1.364)
 ORIGIN_BEFORE = (21444.0, 1.0, 27971.0)
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+CORES = processors()
 
 
 @dataclass

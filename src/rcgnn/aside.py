@@ -22,24 +22,20 @@ from typing import Any, NamedTuple
 
 from rcgnn.budget import Budget
 from rcgnn.config import Config
-from rcgnn.crew import THREADS
+from rcgnn.crew import THREADS, processors
 from rcgnn.errors import RcgnnError
 from rcgnn.health import HealthRecord, Progress
 from rcgnn.keeper import Keeper
-from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen.structural import Screened
-from rcgnn.stages import KINDS as STAGE_KINDS
-from rcgnn.stages import SMALL, OnRecord, threads
+from rcgnn.stages import KINDS, SMALL, OnRecord, threads
 from rcgnn.store import Store
 
 LEAST_CELLS, MOST_CELLS = 40_000, 4_000_000
 """Rows times sensors of the tables that are worth a process, which takes 2 s to start and is sent the table."""
 LOST = ("lost", None)
-KINDS = STAGE_KINDS | kinds(Refined)
-"""What a trained network is made of."""
 
 
 class Told(NamedTuple):
@@ -57,7 +53,7 @@ class Task:
         prepared: the table, cleaned and scaled.
         screened: the screen's answer.
         config: all settings.
-        store: where states of training, and trained networks, are kept and found again; None: nowhere.
+        store: where another process keeps states of training, and trained networks, and finds them again; None: nowhere.
     """
 
     prepared: Prepared
@@ -72,7 +68,7 @@ class Task:
 
         Args:
             told: who is told meanwhile.
-            keeper: of the store.
+            keeper: of states of training, and of trained networks.
             over: see `train`.
             again: is there time for another training?
         """
@@ -85,11 +81,11 @@ class Task:
 
             def make() -> Refined:
                 made.append(
-                    refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over, store=self.store)
+                    refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over, store=keeper.store)
                 )
                 return made[0]
 
-            done = keeper.kept(f"trained-{next(attempts)}", make, known=KINDS)
+            done = keeper.kept(f"trained-{next(attempts)}", make)
             for record in [] if made else done.records:
                 keep(record)
             return done
@@ -188,11 +184,6 @@ def pays(rows: int, sensors: int) -> bool:
     alone = os.environ.get("OMP_NUM_THREADS") == "1" or "WORLD_SIZE" in os.environ
     fitting = sensors <= SMALL and LEAST_CELLS <= rows * sensors <= MOST_CELLS
     return os.name == "posix" and fitting and not alone and processors() > 1
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def serve(handle: int) -> None:

@@ -29,6 +29,11 @@ Work = Callable[[Any, Callable[[Any], None]], Any]
 (`functools.partial`) is handed over once a process, not once a task."""
 
 
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class End(NamedTuple):
     """What became of one task.
 

@@ -30,12 +30,11 @@ class Keeper:
     interrupted: str = ""
     pace: Pace = field(default_factory=Pace)
 
-    def kept(self, name: str, make: Callable[[], T], *, known: Kinds | None = None) -> T:
+    def kept(self, name: str, make: Callable[[], T]) -> T:
         """The result of that name: what was kept, or a new one, which is kept where there is time to write it."""
         if self.store is None:
             return make()
-        known = self.known if known is None else known
-        found = self.store.get(name, known)
+        found = self.store.get(name, self.known)
         if found is not None:
             value, about = found
             self.budget.credit(about["seconds"], about["cut"])
@@ -43,7 +42,7 @@ class Keeper:
         began = self.budget.spent()
         value = make()
         about = {"seconds": round(self.budget.spent() - began, 3), "cut": self.budget.cuts()}
-        keep(self.store, self.pace, name, value, known, about)
+        keep(self.store, self.pace, name, value, self.known, about)
         return value
 
     def unless_interrupted(self, make: Callable[[], T], instead: Callable[[], T]) -> T:

@@ -50,7 +50,7 @@ from rcgnn.stages import LEAST_SENSORS, Course, OnRecord, bases_of, checks, reac
 from rcgnn.store import Store
 
 KINDS = STAGE_KINDS | kinds(Mechanism, Sensors, Modes, Seen)
-"""What the kept results of all stages but training are made of."""
+"""What the kept results of all stages are made of."""
 INTERRUPTED = "interrupted"
 LEAST_TRAINING = 10.0
 """Seconds below which a network is not begun under a budget: loading and first epochs take as long."""

@@ -19,6 +19,7 @@ from rcgnn.numerics import one_thread, rng
 from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
 from rcgnn.prior import Informed, Prior, known_to, least_reach
+from rcgnn.refined import Refined
 from rcgnn.screen import width
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import Chance, by_chance, number_of_copies
@@ -47,8 +48,8 @@ FOLLOWS = 3.0
 SMALL = 64
 """Up to this many sensors one thread does best, and further searches are quick enough."""
 
-KINDS = SCREEN_KINDS | kinds(Reach, Signal, Selection, Chance, Pieces, Opinions, Finding, HealthRecord)
-"""What the results of the stages here are made of."""
+KINDS = SCREEN_KINDS | kinds(Reach, Signal, Selection, Chance, Pieces, Opinions, Refined, Finding, HealthRecord)
+"""What the results of the stages here, and of training, are made of."""
 
 
 @dataclass(frozen=True, eq=False)

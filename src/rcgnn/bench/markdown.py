@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from rcgnn.bench.job import Job, Line, source_digest
 from rcgnn.bench.rows import Row
 from rcgnn.bench.statistics import COLUMNS, means
+from rcgnn.crew import processors
 from rcgnn.markdown import NOTHING, number, table, today
 
 __all__ = ["MEANS", "NOTHING", "best_in_bold", "machine", "means_row", "number", "short", "table", "today"]
@@ -34,9 +34,8 @@ def means_row(rows: Sequence[Row], columns: Sequence[str] = MEANS) -> list[str]:
 
 def machine() -> str:
     """Hardware, software, source code."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     software = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch"))
-    return f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, {software}; source {source_digest()}."
+    return f"{processors()} cores ({platform.machine()}), Python {platform.python_version()}, {software}; source {source_digest()}."
 
 
 def short(done: int, total: int, job: Job, line: Line) -> str:
