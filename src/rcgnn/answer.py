@@ -13,6 +13,7 @@ from rcgnn.data.quality import QualityReport
 from rcgnn.errors import InputError
 from rcgnn.graph import LINK, UNDECIDED, CausalGraph, Key
 from rcgnn.health import Finding
+from rcgnn.mapped import in_turn
 from rcgnn.prior import Prior
 from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
@@ -25,7 +26,7 @@ from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
 from rcgnn.select.known import against, obey, rule_out
 from rcgnn.select.modes import Seen, revise
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series, slabs
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, slabs, taken
 from rcgnn.verdict import DIRECTION, PairEvidence, decide, detectable_share, set_aside
 
 FEW_ROWS = "too few joint rows"
@@ -253,7 +254,7 @@ def _links(links: int, pairs: int) -> str:
 
 def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
     """[n, n] pairs that were hardly ever read together at any lag, or whose effect was hardly read at all."""
-    mask = scaled.mask if screened.rows is None else scaled.mask[screened.rows]
+    mask = scaled.mask if screened.rows is None else taken(scaled.mask, screened.rows)
     rows = len(mask)
     joint = np.max([_read_together(mask, k) for k in range(min(config.data.lags, rows - 1) + 1)], axis=0)
     read = np.array([f.rows for f in screened.features], float)
@@ -266,7 +267,7 @@ def _too_few(scaled: Series, screened: Screened, config: Config) -> BoolArray:
 def _read_together(mask: BoolArray, lag: int) -> FloatArray:
     """[n, n] rows in which j was read, and i so many rows before."""
     joint = np.zeros((mask.shape[1], mask.shape[1]))
-    for part in slabs(len(mask) - lag):
+    for part in in_turn(slabs(len(mask) - lag, mask.shape[1]), mask):
         joint += mask[part].astype(np.float64).T @ mask[part.start + lag : part.stop + lag].astype(np.float64)
     return joint
 

@@ -14,6 +14,7 @@ from rcgnn.data.counts import counts, stabilised
 from rcgnn.data.quality import QualityReport
 from rcgnn.data.scaling import Scaler, ranges
 from rcgnn.data.windows import split_blocks
+from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, FloatArray, Series
 from rcgnn.signal.interpolate import interpolate
 
@@ -49,9 +50,10 @@ class Prepared:
     def filled(self) -> FloatArray:
         """[T, n] readings without the state space: gaps bridged by straight lines, counts as square roots, unit variance."""
         filled = interpolate(self.scaled.values, self.scaled.mask, self.scaled.segments())
-        spread = filled.std(axis=0)
-        unit = (filled - filled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        return stabilised(unit[None], self.scaled, self.counted)[0]
+        for column in in_turn(filled.T, filled):
+            spread = column.std()
+            column[:] = (column - column.mean()) / (spread if spread > 0 else 1.0)
+        return stabilised(filled[None], self.scaled, self.counted)[0]
 
     def ranges(self, series: Series) -> dict[str, list[list[float | None]]]:
         """Lowest and highest reading of every sensor of the table before cleaning and scaling, and after."""

@@ -104,11 +104,11 @@ def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
 
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:
     """What table and screen say, for `data` of the health record: pairs, sensors, share of the observed readings."""
-    seen = prepared.scaled.values[prepared.scaled.mask]
+    far = [np.abs(column[seen]) > FLOAT32_SAFE for column, seen in zip(prepared.scaled.values.T, prepared.scaled.mask.T, strict=True)]
     report = prepared.report
     return {
         "screened": float(screened.evidence.chosen.any(axis=0).sum()),
-        "clipped_share": float(np.mean(np.abs(seen) > FLOAT32_SAFE)) if seen.size else 0.0,
+        "clipped_share": float(sum(one.sum() for one in far) / max(sum(one.size for one in far), 1)),
         "left_out": float(len(report.quarantined)),
         "aliases": float(len(report.aliases)),
     }

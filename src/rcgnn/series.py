@@ -10,11 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rcgnn.errors import TableError
+from rcgnn.mapped import LARGE, in_turn, spacious
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -24,7 +26,7 @@ GAP_FACTOR = 1.5
 """A time step longer than this many median steps starts a new segment."""
 
 
-SLAB = 65_536
+SLAB, LEAST_SLAB = 65_536, 1024
 """Rows looked at at a time where a whole table of intermediate results would be too much."""
 BLOCK_CELLS = 4_000_000
 """Cells of a block of sensors; see `sensor_blocks`."""
@@ -53,9 +55,53 @@ def sensor_blocks(shape: tuple[int, ...]) -> list[slice]:
     return [slice(first, min(first + width, sensors)) for first in range(0, sensors, width)]
 
 
-def slabs(rows: int) -> list[slice]:
-    """Rows of a table, `SLAB` at a time."""
-    return [slice(first, min(first + SLAB, rows)) for first in range(0, rows, SLAB)]
+def slabs(rows: int, sensors: int = 1) -> list[slice]:
+    """Rows of a table, `SLAB` at a time; of a wide one fewer, about `BLOCK_CELLS` cells.
+
+    Example:
+        >>> len(slabs(1_000_000)), len(slabs(1_000_000, 1000))
+        (16, 250)
+    """
+    step = min(SLAB, max(BLOCK_CELLS // max(sensors, 1), LEAST_SLAB))
+    return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
+
+
+def copied(cells: NDArray[Any]) -> NDArray[Any]:
+    """A table [T, N] of its own, to be written."""
+    found = spacious(cells.shape, cells.dtype)
+    for part in in_turn(slabs(*cells.shape), cells, found):
+        found[part] = cells[part]
+    return found
+
+
+def nothing(shape: tuple[int, ...], kind: DTypeLike = np.float64) -> NDArray[Any]:
+    """A table of zeros that takes no room, to be read only."""
+    return np.broadcast_to(np.zeros((), kind), shape)
+
+
+def columns(cells: NDArray[Any], index: list[int]) -> NDArray[Any]:
+    """Some columns of a table [T, N], in order; a view where they are neighbours, or where all cells are one."""
+    if not any(cells.strides):
+        return cells[:, : len(index)]
+    if index and index == list(range(index[0], index[0] + len(index))):
+        return cells[:, index[0] : index[0] + len(index)]
+    found = spacious((len(cells), len(index)), cells.dtype)
+    for place, j in in_turn(enumerate(index), cells, found):
+        found[:, place] = cells[:, j]
+    return found
+
+
+def taken(cells: NDArray[Any], rows: IntArray | BoolArray | slice) -> NDArray[Any]:
+    """Some rows of a table [T, N], in order: what `cells[rows]` gives, laid out as `spacious` does where that is much."""
+    if isinstance(rows, slice):
+        return cells[rows]
+    at = np.flatnonzero(rows) if rows.dtype == bool else rows
+    if len(at) * cells.shape[1] <= LARGE:
+        return cells[at]
+    found = spacious((len(at), cells.shape[1]), cells.dtype)
+    for part in in_turn(slabs(*found.shape), cells, found):
+        found[part] = cells[at[part]]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +222,12 @@ class Series:
         """Some of the rows, in order."""
         time = None if self.time is None else self.time[keep]
         return replace(
-            self, values=self.values[keep], mask=self.mask[keep], time=time, regime=self.regime[keep], recording=self.recording[keep]
+            self,
+            values=taken(self.values, keep),
+            mask=taken(self.mask, keep),
+            time=time,
+            regime=self.regime[keep],
+            recording=self.recording[keep],
         )
 
     def sensors(self, keep: Sequence[int]) -> Series:
@@ -184,21 +235,21 @@ class Series:
         index = list(keep)
         if index == list(range(len(self.names))):
             return self
-        neighbours = bool(index) and index == list(range(index[0], index[0] + len(index)))
-        place = slice(index[0], index[0] + len(index)) if neighbours else index  # neighbours: a view
-        values, mask = frozen(self.values[:, place]), frozen(self.mask[:, place])
-        return replace(self, values=values, mask=mask, names=tuple(self.names[i] for i in index))
+        values, mask = columns(self.values, index), columns(self.mask, index)
+        return replace(self, values=frozen(values), mask=frozen(mask), names=tuple(self.names[i] for i in index))
 
 
 def _cells(values: FloatArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
     """The cells of a table: shared where they are frozen and agree, otherwise a copy that does."""
     shared = all(isinstance(cells, np.ndarray) and cells.dtype == kind and still(cells) for cells, kind in ((values, float), (mask, bool)))
-    if shared and all(_agree(values[part], mask[part]) for part in slabs(len(values))):
+    if shared and all(_agree(values[part], mask[part]) for part in in_turn(slabs(*values.shape), values, mask)):
         return values, mask
-    values, mask = np.array(values, dtype=np.float64, order="F"), np.array(mask, dtype=bool, order="F")
-    mask &= np.isfinite(values)
-    np.copyto(values, np.nan, where=~mask)
-    return frozen(values), frozen(mask)
+    values, mask = np.asarray(values, np.float64), np.asarray(mask, bool)
+    own, seen = spacious(values.shape), spacious(values.shape, bool)
+    for part in in_turn(slabs(*values.shape), values, mask, own, seen):
+        seen[part] = mask[part] & np.isfinite(values[part])
+        own[part] = np.where(seen[part], values[part], np.nan)
+    return frozen(own), frozen(seen)
 
 
 def _agree(values: FloatArray, mask: BoolArray) -> bool:
@@ -230,8 +281,8 @@ def concatenate(recordings: Sequence[Series]) -> Series:
     shift = np.cumsum([0, *(int(s.recording.max()) + 1 for s in recordings[:-1])])
     timed = all(s.time is not None for s in recordings)
     return Series(
-        values=np.concatenate([s.values for s in recordings]),
-        mask=np.concatenate([s.mask for s in recordings]),
+        values=frozen(_below([s.values for s in recordings])),
+        mask=frozen(_below([s.mask for s in recordings])),
         names=first.names,
         time=np.concatenate([s.time for s in recordings if s.time is not None]) if timed else None,
         regime=np.concatenate(regime),
@@ -239,6 +290,17 @@ def concatenate(recordings: Sequence[Series]) -> Series:
         regime_names=tuple(labels),
         source=first.source,
     )
+
+
+def _below(tables: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Tables of the same columns, one below the other."""
+    found = spacious((sum(len(one) for one in tables), tables[0].shape[1]), tables[0].dtype)
+    first = 0
+    for one in tables:
+        for part in in_turn(slabs(*one.shape), one, found):
+            found[first + part.start : first + part.stop] = one[part]
+        first += len(one)
+    return found
 
 
 def digest(series: Series) -> str:
@@ -250,6 +312,6 @@ def digest(series: Series) -> str:
     """
     sha = hashlib.sha256()
     for array in (series.values.astype("<f8", copy=False), series.mask):
-        for part in slabs(len(array)):
+        for part in in_turn(slabs(*array.shape), array):
             sha.update(array[part].tobytes())
     return sha.hexdigest()

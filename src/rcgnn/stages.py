@@ -15,6 +15,7 @@ from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.health import Finding, HealthRecord, Progress
 from rcgnn.keeper import Keeper
+from rcgnn.mapped import in_turn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
@@ -81,7 +82,7 @@ def signal_of(prepared: Prepared, config: Config, course: Course) -> tuple[Signa
     hidden = suspects(prepared.report, prepared.cleaned, prepared.active, config.signal.mnar)
     readings = Readings(scaled.values, scaled.mask, scaled.segments(), hidden)
     segment = segment_number(scaled)
-    shares = [noise_share(scaled.values[:, b], segment) for b in sensor_blocks(scaled.shape)]
+    shares = [noise_share(scaled.values[:, b], segment) for b in in_turn(sensor_blocks(scaled.shape), scaled.values)]
     noise = np.where(prepared.counted, 0.0, np.concatenate(shares))  # a count's own noise is part of it
     draw = rng(config.seed, "signal")
     support = partial(sparse_support, prior=known_to(config.screen))

@@ -299,7 +299,7 @@ def test_correlations_against_numpy():
 def test_common_mode_of_equal_correlation():
     rng = np.random.default_rng(9)
     x = np.sqrt(0.7) * rng.normal(size=(5000, 6)) + np.sqrt(0.3) * rng.normal(size=(5000, 1))
-    assert common_mode(innovations(x, np.zeros(5000, np.int64))) == pytest.approx(0.3, abs=0.04)
+    assert common_mode(innovations(x, np.zeros(5000, np.int64)), np.ones(x.shape[1], bool)) == pytest.approx(0.3, abs=0.04)
 
 
 @needs_data

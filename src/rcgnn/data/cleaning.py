@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.data.findings import finding
-from rcgnn.data.marks import CODE_NAMES, mark, unit_size
+from rcgnn.data.marks import CODE_NAMES, KEPT, mark, unit_size
 from rcgnn.data.quality import QualityReport
 from rcgnn.data.quality_rules import nan_median
 from rcgnn.data.rolling import TREND_WINDOW, rolling
 from rcgnn.errors import ConfigError
 from rcgnn.health import Finding
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series, frozen, sensor_blocks
+from rcgnn.mapped import in_turn, spacious
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, frozen, nothing, sensor_blocks
 
 Mode = Literal["auto", "on", "off"]
 
@@ -65,9 +66,9 @@ def clean(series: Series, report: QualityReport, mode: Mode = "auto") -> Cleaned
     if tuple(entry.name for entry in report.sensors) != series.names:
         raise ConfigError(f"{series.source}: the quality report is about other sensors; inspect this table first.")
     if mode == "off":
-        return Cleaned(series, np.zeros(series.shape, order="F"), np.zeros(series.shape, np.int8, order="F"), ())
+        return Cleaned(series, nothing(series.shape), nothing(series.shape, np.int8), ())
     marks = mark(series, everything=mode == "on") if mode == "on" or report.marks is None else report.marks
-    kept = series.mask & (marks.codes == 0) if marks.codes.any() else series.mask
+    kept = _kept(series, marks.codes) if marks.codes.any() else series.mask
     alive = np.array([entry.name not in report.quarantined for entry in report.sensors])
     drifting = alive & np.array([mode == "on" or entry.drift for entry in report.sensors])
     trend = _trend(series, kept, drifting)
@@ -76,19 +77,29 @@ def clean(series: Series, report: QualityReport, mode: Mode = "auto") -> Cleaned
     return Cleaned(cleaned, trend, marks.codes, findings)
 
 
+def _kept(series: Series, codes: NDArray[np.int8]) -> BoolArray:
+    kept = spacious(series.shape, bool)
+    for b in in_turn(sensor_blocks(series.shape), kept, codes, series.mask):
+        kept[:, b] = series.mask[:, b] & (codes[:, b] == KEPT)
+    return kept
+
+
 def _without(series: Series, trend: FloatArray, kept: BoolArray) -> Series:
     """The kept readings less their trend."""
-    values = np.empty(series.shape, order="F")
-    for b in sensor_blocks(series.shape):
+    values = spacious(series.shape)
+    for b in in_turn(sensor_blocks(series.shape), values, series.values, trend, kept):
         values[:, b] = np.where(kept[:, b], series.values[:, b] - trend[:, b], np.nan)
     return series.with_values(frozen(values), frozen(kept))
 
 
 def _trend(series: Series, kept: BoolArray, sensors: BoolArray) -> FloatArray:
     """[T, N] centred rolling mean over kept cells of the same segment, bridged linearly where a window holds none."""
-    trend = np.zeros(series.shape, order="F")
-    chosen = np.flatnonzero(sensors)
-    for b in sensor_blocks((len(trend), len(chosen))):
+    if not sensors.any():
+        return nothing(series.shape)
+    trend, chosen = spacious(series.shape), np.flatnonzero(sensors)
+    for b in in_turn(sensor_blocks(series.shape), trend):
+        trend[:, b] = 0.0
+    for b in in_turn(sensor_blocks((len(trend), len(chosen))), trend, series.values, kept):
         _add_trend(trend, series, kept, chosen[b])
     return trend
 
@@ -108,7 +119,7 @@ def _add_trend(trend: FloatArray, series: Series, kept: BoolArray, chosen: IntAr
 
 def _taken(series: Series, codes: NDArray[np.int8]) -> Iterator[Finding]:
     for code, kind in CODE_NAMES.items():
-        count = (codes == code).sum(axis=0)
+        count = np.array([(column == code).sum() for column in codes.T])
         for j in np.flatnonzero(count):
             share = float(count[j] / max(int(series.mask[:, j].sum()), 1))
             text = f"{series.names[j]}: {count[j]} cells ({share:.2%}) marked missing as {kind}."

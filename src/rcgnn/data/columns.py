@@ -17,6 +17,7 @@ from rcgnn.data.cells import NUMBER, blank, decode, floats, is_temporal, is_text
 from rcgnn.data.clock import all_clock, to_seconds
 from rcgnn.data.limits import Limit
 from rcgnn.errors import TableError, listed, shown
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import FloatArray, IntArray, Series, frozen
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "index", "row", "unnamed: 0", "__index_level_0__")
@@ -87,10 +88,11 @@ def assemble(table: Columns, roles: Roles) -> Series:
     sensors = [name for name in table.names if name not in times and name != roles.regime]
     if not sensors:
         raise TableError(f"{table.source}: no column is left for a sensor; the table has only {listed(table.names)}.")
-    values = np.empty((len(table.arrays[0]), len(sensors)), order="F")
-    for place, name in enumerate(sensors):
+    values = spacious((len(table.arrays[0]), len(sensors)))
+    mask = spacious(values.shape, bool)
+    for place, name in in_turn(enumerate(sensors), values, mask):
         values[:, place] = _sensor(table, name, arrays[name], roles)
-    mask = np.isfinite(values)
+        mask[:, place] = np.isfinite(values[:, place])
     if not mask.any():
         raise TableError(
             f"{table.source}: no cell of the {len(sensors)} columns holds a reading; check the file and the missing-value marker."

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from rcgnn.data.process_rules import correlations
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import BoolArray, FloatArray, taken
 
 EXACT = 1e-4
 """A total that was rounded to one part in fifty of its sd still lies below."""
@@ -38,10 +38,12 @@ def computed(x: FloatArray, own: BoolArray, min_observed: int) -> list[list[int]
         [[0, 2, 3]]
     """
     at = np.flatnonzero(own)
-    whole = np.isfinite(x[:, at]).all(axis=1)
+    whole = np.ones(len(x), bool)
+    for j in at:
+        whole &= np.isfinite(x[:, j])
     if whole.sum() < max(min_observed, ROWS_PER_SENSOR * len(at)) or len(at) < 3:
         return []
-    correlation, _ = correlations(x[whole][:, at])
+    correlation = correlations(taken(x, whole))[0][np.ix_(at, at)]
     precision = np.linalg.inv(correlation + FLOOR * np.eye(len(at)))
     root = np.sqrt(np.maximum(np.diag(precision), 1.0))
     follows = root**2 > 1.0 / EXACT

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.data import quality_rules as rule
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
 KEPT, STUCK, SENTINEL, SPIKE = 0, 1, 2, 3
@@ -45,12 +46,8 @@ class Marks:
         return np.where(self.codes == KEPT, values, np.nan)
 
     @classmethod
-    def joined(cls, parts: Sequence[Marks]) -> Marks:
-        """Marks of neighbouring sensors, side by side."""
-        if len(parts) == 1:
-            return parts[0]
-        codes = np.empty((len(parts[0].codes), sum(part.codes.shape[1] for part in parts)), np.int8, order="F")
-        np.concatenate([part.codes for part in parts], axis=1, out=codes)
+    def joined(cls, parts: Sequence[Marks], codes: NDArray[np.int8]) -> Marks:
+        """Marks of neighbouring sensors, side by side; `codes` [T, N] are theirs already, see `block_by_block`."""
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("stuck_share", "outlier_share")}
         joined |= {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("outlier_bursts", "event_like")}
         sentinels, steps = (tuple(chain.from_iterable(values)) for values in zip(*((p.sentinels, p.steps) for p in parts), strict=True))
@@ -79,7 +76,17 @@ def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float
 
 def mark(series: Series, *, everything: bool = False) -> Marks:
     """Suspect cells; with `everything` also below the shares from which a rule speaks, and for event-like sensors."""
-    return Marks.joined([marked(series.sensors(range(b.start, b.stop)), everything=everything) for b in sensor_blocks(series.shape)])
+    codes = spacious(series.shape, np.int8)
+    return Marks.joined([found for _, _, found in block_by_block(series, codes, everything=everything)], codes)
+
+
+def block_by_block(series: Series, codes: NDArray[np.int8], *, everything: bool = False) -> Iterator[tuple[slice, Series, Marks]]:
+    """Blocks of neighbouring sensors, their readings and their marks; the codes of each go into `codes` [T, N]."""
+    for b in in_turn(sensor_blocks(series.shape), series.values, series.mask, codes):
+        part = series.sensors(range(b.start, b.stop))
+        found = marked(part, everything=everything)
+        codes[:, b] = found.codes
+        yield b, part, replace(found, codes=codes[:, b])
 
 
 def marked(series: Series, *, everything: bool = False) -> Marks:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
+from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, FloatArray, IntArray, slabs
 
 Missing = Literal["none", "mcar", "blocks", "mnar"]
@@ -206,16 +207,17 @@ def innovations(x: FloatArray, segment: IntArray) -> FloatArray:
     return np.clip(residual / np.where(unit > 0, unit, np.inf), -4, 4)
 
 
-def common_mode(residual: FloatArray) -> float:
+def common_mode(residual: FloatArray, own: BoolArray) -> float:
     """Share of the innovations that all sensors have in common: (top eigenvalue of their correlation - 1) / (N - 1).
 
     0 for independent sensors, 1 for copies; the mean correlation where all are equally correlated.
 
     Args:
         residual: [T, N] from `innovations`.
+        own: [N] sensors that take part.
     """
-    correlation, joint = correlations(residual)
-    sensors = residual.shape[1]
+    correlation, joint = (both[np.ix_(own, own)] for both in correlations(residual))
+    sensors = len(correlation)
     correlation = np.where((joint >= LEAST_PAIRS) | np.eye(sensors, dtype=bool), correlation, 0.0)
     return float(np.clip((np.linalg.eigvalsh(correlation)[-1] - 1) / max(sensors - 1, 1), 0.0, 1.0))
 
@@ -223,7 +225,7 @@ def common_mode(residual: FloatArray) -> float:
 def correlations(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """[N, N] correlation over jointly observed rows, and the number of those rows; the diagonal is 1, unusable pairs 0."""
     joint, total, square, cross = np.zeros((4, x.shape[1], x.shape[1]))
-    for part in slabs(len(x)):
+    for part in in_turn(slabs(*x.shape), x):
         seen = np.isfinite(x[part]).astype(np.float64)
         z = np.where(seen > 0, x[part], 0.0)
         joint += seen.T @ seen

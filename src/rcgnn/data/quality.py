@@ -11,11 +11,12 @@ import numpy as np
 from rcgnn.data import process_rules as process
 from rcgnn.data.dependence import computed
 from rcgnn.data.findings import common_finding, computed_finding, range_finding, sensor_findings, table_findings
-from rcgnn.data.marks import SENTINEL, Marks, marked, segment_number, unit_size
+from rcgnn.data.marks import SENTINEL, Marks, block_by_block, segment_number, unit_size
 from rcgnn.data.process_rules import Missing
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
 from rcgnn.data.scaling import ranges
 from rcgnn.health import Finding
+from rcgnn.mapped import in_turn, let_go, spacious
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
 
@@ -119,14 +120,14 @@ def inspect(series: Series, *, min_observed: int = 30) -> QualityReport:
         {'lamp': 'constant at 7'}
     """
     segment = segment_number(series)
-    x, parts = np.empty(series.shape, order="F"), []
-    sensors: list[SensorQuality] = []
-    for b in sensor_blocks(series.shape):
-        part = series.sensors(range(b.start, b.stop))
-        parts.append(marked(part))
-        x[:, b] = _working(part, parts[-1])
-        sensors += _described(part, x[:, b], parts[-1], segment)
-    return _report(series, x, tuple(sensors), min_observed, Marks.joined(parts))
+    x, codes = spacious(series.shape), spacious(series.shape, np.int8)
+    sensors, parts = list[SensorQuality](), list[Marks]()
+    for b, part, marks in block_by_block(series, codes):
+        x[:, b] = _working(part, marks)
+        sensors += _described(part, x[:, b], marks, segment)
+        parts.append(marks)
+        let_go(x)
+    return _report(series, x, tuple(sensors), min_observed, Marks.joined(parts, codes))
 
 
 def _described(series: Series, x: FloatArray, marks: Marks, segment: IntArray) -> list[SensorQuality]:
@@ -204,9 +205,9 @@ def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], m
 
 def _common(x: FloatArray, own: BoolArray, segment: IntArray) -> float:
     """`process.common_mode` of some sensors; x is overwritten by what their past does not explain."""
-    for b in sensor_blocks(x.shape):
+    for b in in_turn(sensor_blocks(x.shape), x):
         x[:, b] = process.innovations(x[:, b], segment)
-    return process.common_mode(x if own.all() else x[:, own])
+    return process.common_mode(x, own)
 
 
 def _cannot_take_part(entry: SensorQuality, min_observed: int) -> str:
@@ -223,7 +224,7 @@ def _aliases(names: tuple[str, ...], x: FloatArray, active: BoolArray, min_obser
     """Near-copies by name of the representative: abs correlation above .999 over at least `min_observed` joint rows."""
     correlation, joint = process.correlations(x)
     copies = (np.abs(correlation) > process.ALIAS) & (joint >= max(3, min_observed))
-    readings = np.isfinite(x).sum(axis=0)
+    readings = np.array([np.isfinite(column).sum() for column in x.T])
     standing: list[int] = []
     found: dict[str, str] = {}
     for j in sorted(np.flatnonzero(active).tolist(), key=lambda j: (-int(readings[j]), j)):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rcgnn.series import FloatArray, IntArray
+from rcgnn.mapped import in_turn, spacious
+from rcgnn.series import FloatArray, IntArray, sensor_blocks
 
 TREND_WINDOW = 101
 """Rows of the rolling mean that is taken for a sensor's trend."""
@@ -44,4 +45,7 @@ def rolling(x: FloatArray, segments: Sequence[slice], window: int, kind: str, le
 
 def detrended(x: FloatArray, segments: Sequence[slice]) -> FloatArray:
     """[T, N] columns less their centred rolling mean of `TREND_WINDOW` rows."""
-    return x - rolling(x, segments, TREND_WINDOW, "mean")
+    found = spacious(x.shape)
+    for b in in_turn(sensor_blocks(x.shape), found, x):
+        found[:, b] = x[:, b] - rolling(x[:, b], segments, TREND_WINDOW, "mean")
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcgnn.errors import InputError
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, FloatArray, Series, frozen, sensor_blocks
 
 MAD_TO_SD = 1.4826
@@ -59,7 +60,7 @@ class Scaler:
         if rows.shape != series.values.shape[:1]:
             raise InputError(f"scaling: {rows.size} row marks for {len(series.values)} rows; give one per row.")
         pairs = []
-        for column, observed in zip(series.values.T, series.mask.T, strict=True):
+        for column, observed in in_turn(zip(series.values.T, series.mask.T, strict=True), series.values, series.mask):
             chosen = column[observed & rows]
             pairs.append(_guarded(rule, chosen if chosen.size else column[observed]))
         center, scale = np.array(pairs).T
@@ -73,8 +74,8 @@ class Scaler:
         """
         if series.names != self.names:
             raise InputError(f"{series.source}: scaler knows {list(self.names)[:4]}..., the table has {list(series.names)[:4]}...")
-        values = np.empty(series.shape, order="F")
-        for b in sensor_blocks(series.shape):
+        values = spacious(series.shape)
+        for b in in_turn(sensor_blocks(series.shape), values, series.values):
             half = (series.values[:, b] * 0.5 - self.center[b] * 0.5) / self.scale[b]  # halves cannot overflow where x - center could
             values[:, b] = 2 * np.clip(half, -far / 2, far / 2)
         return series.with_values(frozen(values), series.mask)
@@ -113,7 +114,7 @@ def ranges(series: Series) -> list[tuple[str, float, float]]:
         [('x0', 1.0, 4.0)]
     """
     low, high = np.full(len(series.names), np.nan), np.full(len(series.names), np.nan)
-    for j, (column, seen) in enumerate(zip(series.values.T, series.mask.T, strict=True)):
+    for j, (column, seen) in in_turn(enumerate(zip(series.values.T, series.mask.T, strict=True)), series.values, series.mask):
         if seen.any():
             low[j], high[j] = np.fmin.reduce(column), np.fmax.reduce(column)
     return list(zip(series.names, low.tolist(), high.tolist(), strict=True))

@@ -23,7 +23,8 @@ import numpy as np
 from rcgnn.data.findings import finding
 from rcgnn.data.quality_rules import MAD_TO_SD
 from rcgnn.health import Finding
-from rcgnn.series import FloatArray, IntArray, Series
+from rcgnn.mapped import in_turn
+from rcgnn.series import FloatArray, IntArray, Series, copied
 
 LEAST_SIDE = 60
 """Readings on each side of a change."""
@@ -71,7 +72,7 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
     if len(series.segments()) > 1:
         return series, ()
     values, mask, found = series.values, series.mask, list[Finding]()
-    for j, name in enumerate(series.names):
+    for j, name in in_turn(enumerate(series.names), values, mask):
         seen = np.flatnonzero(mask[:, j])
         x = values[seen, j]
         with np.errstate(over="ignore"):
@@ -79,13 +80,13 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
         if len(parts) < 2:
             continue
         if not found:
-            values, mask = values.copy(), mask.copy()
+            values, mask = copied(values), copied(mask)
         values[seen, j] = _joined(x, parts)
         cuts = [part.first for part in parts[1:]]
         unsure = np.unique(np.concatenate([np.arange(cut - UNSURE, cut + UNSURE) for cut in cuts]))
         mask[seen[unsure], j] = False
         found.append(_told(name, parts, seen[cuts]))
-    return (series.with_values(np.where(mask, values, np.nan), mask), tuple(found)) if found else (series, ())
+    return (series.with_values(values, mask), tuple(found)) if found else (series, ())
 
 
 def _parts(x: FloatArray) -> list[Part]:

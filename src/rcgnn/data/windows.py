@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 from rcgnn.errors import InputError
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, IntArray, Series, sensor_blocks
 
 MIN_BLOCK = 12
@@ -114,8 +115,8 @@ class Windows:
             )
         start = np.concatenate([_starts(a, b, length, stride or length - max_lag) for a, b in runs])
         stop = np.concatenate([np.full(len(_starts(a, b, length, stride or length - max_lag)), b) for a, b in runs])
-        clipped = np.empty(series.shape, dtype, order="F")
-        for b in sensor_blocks(series.shape):
+        clipped = spacious(series.shape, dtype)
+        for b in in_turn(sensor_blocks(series.shape), clipped, series.values, series.mask):
             clipped[:, b] = np.clip(np.where(series.mask[:, b], series.values[:, b], 0.0), -FLOAT32_SAFE, FLOAT32_SAFE)
         values, mask = _cut(clipped, start, length), _cut(series.mask, start, length)
         inside = start[:, None] + np.arange(length) < stop[:, None]

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from rcgnn.mechanism.refit import LEAST_BLOCKS, Blocks, Material, solve
+from rcgnn.mechanism.refit import LEAST_BLOCKS, Blocks, Material, Regression, solve
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ROWS_PER_COEFFICIENT = 5
@@ -173,13 +173,13 @@ class _Equation:
         draws, j = material.draws, int(links[0, 2])
         lag = np.concatenate([np.arange(1, max_lag + 1), links[:, 0]])
         source = np.concatenate([np.full(max_lag, j), links[:, 1]])
-        x = np.concatenate([np.ones((len(draws), len(part.time), 1)), draws[:, part.time[:, None] - lag, source]], axis=2)
-        once, again = part.blocks.moments(x, draws[:, part.time, j], material.keep[part.time, j])
+        terms = np.stack([lag, source, np.full(len(lag), j)], axis=1)
+        once, again = part.blocks.moments(Regression(material, part.time, terms, j))
         rows = float(once[0, 0])
         spread = draws.var(axis=(0, 1))[np.append(source, j)]
         variance = once.diagonal()[1:] / max(rows, 1.0) - (once[0, 1:] / max(rows, 1.0)) ** 2
         moves = variance > STILL**2 * spread
-        width = x.shape[2]
+        width = len(once) - 1
         enough = rows >= max(ROWS_PER_COEFFICIENT * width, LEAST_BLOCKS * part.blocks.length) and bool(moves[-1])
         degrees = int(rows) // part.blocks.length - 1 if enough else 0
         return cls(once, again, moves[max_lag:-1], degrees, rows / (rows - width) if enough else 1.0)

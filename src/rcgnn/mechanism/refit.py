@@ -23,9 +23,10 @@ from scipy.stats import norm
 from rcgnn.data.cleaning import Cleaned
 from rcgnn.data.scaling import Scaler
 from rcgnn.graph import CausalGraph
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.mechanism.equations import Mechanism, Sensors
 from rcgnn.mechanism.forecast import ahead
-from rcgnn.series import BoolArray, FloatArray, IntArray, Series, frozen
+from rcgnn.series import SLAB, BoolArray, FloatArray, IntArray, Series, columns, frozen
 from rcgnn.signal.draws import Signal
 
 RESAMPLES = 200
@@ -68,9 +69,10 @@ class Material:
         """From the stages' results: `z = ((x - trend - center) / scale - mean) / sd`, mean and sd over the scaled readings."""
         known = {name: j for j, name in enumerate(cleaned.series.names)}
         place = [known[name] for name in scaled.names]
-        mean, sd = np.array([_moments(x, seen) for x, seen in zip(scaled.values.T, scaled.mask.T, strict=True)]).T
+        readings = in_turn(zip(scaled.values.T, scaled.mask.T, strict=True), scaled.values, scaled.mask)
+        mean, sd = np.array([_moments(x, seen) for x, seen in readings]).T
         keep = scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
-        trend = cleaned.trend if len(place) == cleaned.trend.shape[1] else cleaned.trend[:, place]
+        trend = cleaned.trend if len(place) == cleaned.trend.shape[1] else columns(cleaned.trend, place)
         largest = np.finfo(np.float64).max
         with np.errstate(over="ignore"):
             table = _read(cleaned.series.sensors(place), trend, keep)
@@ -89,12 +91,20 @@ def _moments(x: FloatArray, seen: BoolArray) -> tuple[float, float]:
 
 def _read(table: Series, trend: FloatArray, keep: BoolArray) -> Series:
     """The readings that counted, drift and all; the same table where there is no drift and every reading counted."""
-    drifts = trend.any(axis=0)
+    drifts = moved(trend)
     if not drifts.any() and (keep is table.mask or np.array_equal(keep, table.mask)):
         return table
-    values = np.where(keep, table.values, np.nan)
-    values[:, drifts] += trend[:, drifts]
+    values = spacious(table.shape)
+    for j, drift in in_turn(enumerate(drifts), values, table.values, keep, trend):
+        values[:, j] = np.where(keep[:, j], table.values[:, j], np.nan)
+        if drift:
+            values[:, j] += trend[:, j]
     return table.with_values(frozen(values), keep)
+
+
+def moved(trend: FloatArray) -> BoolArray:
+    """[n] sensors with a drift that was removed."""
+    return np.array([column.any() for column in in_turn(trend.T, trend)])
 
 
 def learn(graph: CausalGraph, material: Material, curved: Sequence[bool], rng: np.random.Generator, *, clean: bool = True) -> Mechanism:
@@ -143,16 +153,16 @@ def refit(material: Material, terms: IntArray, max_lag: int, rng: np.random.Gene
     residual = np.zeros((len(kept), n))
     for j in range(n):
         at = np.flatnonzero(terms[:, 2] == j)
-        lag, source = terms[at, 0], terms[at, 1]
-        x = np.concatenate([np.ones((len(draws), len(time), 1)), draws[:, time[:, None] - lag, source]], axis=2)
-        y, counts = draws[:, time, j], material.keep[time, j]
-        b, spread = blocks.fit(x, y, counts)
+        rows_of = Regression(material, time, terms[at], j)
+        once, again = blocks.moments(rows_of)
+        b, spread = solve(once[None])[0], solve(again)
         intercept[j], coefficient[at] = b[0], b[1:]
         resampled_intercept[:, j], resampled[:, at] = spread[:, 0], spread[:, 1:]
-        rows[j] = counts.sum()
+        rows[j] = rows_of.counts(slice(None)).sum()
         enough = rows[j] >= max(ROWS_PER_TERM * len(b), LEAST_BLOCKS * blocks.length)
         degrees[j] = max(rows[j] // blocks.length - 1, 0) if enough else 0
-        residual[:, j] = y[0, kept] - x[0, kept] @ b
+        x, y = rows_of.read(kept)
+        residual[:, j] = y[0] - x[0] @ b
     return Mechanism(
         _sensors(material),
         terms,
@@ -170,23 +180,53 @@ def refit(material: Material, terms: IntArray, max_lag: int, rng: np.random.Gene
 
 def _sensors(material: Material) -> Sensors:
     n = material.draws.shape[2]
-    read = [
-        column[seen] if seen.any() else offset[None]
-        for column, seen, offset in zip(material.table.values.T, material.table.mask.T, material.offset, strict=True)
-    ]
+    values, mask = material.table.values, material.table.mask
+    read = []
+    for column, seen, offset in in_turn(zip(values.T, mask.T, material.offset, strict=True), values, mask):
+        one = column[seen] if seen.any() else offset[None]
+        read.append((one.min(), one.max()))
+    lowest, highest = np.array(read).T
+    spread = [np.mean([draw[:, j].var() for draw in material.draws]) for j in in_turn(range(n), material.draws)]
     return Sensors(
         material.table.names,
         material.offset,
         material.unit,
         material.trend[-1],
-        (material.trend != 0).any(axis=0),
-        np.array([column.min() for column in read]),
-        np.array([column.max() for column in read]),
-        np.sqrt([material.draws[:, :, j].var(axis=1).mean() for j in range(n)]),
+        moved(material.trend),
+        lowest,
+        highest,
+        np.sqrt(spread),
         np.zeros(n, bool),
         np.zeros(n, np.int64),
         {},
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The regression of one sensor, row by row, read as it is asked for.
+
+    Attributes:
+        material: signal draws and units.
+        time: [rows] rows of the table with a whole past.
+        terms: [p, 3] (k, i, j) what the sensor depends on, beside a constant.
+        target: j.
+    """
+
+    material: Material
+    time: IntArray
+    terms: IntArray
+    target: int
+
+    def read(self, rows: IntArray | slice) -> tuple[FloatArray, FloatArray]:
+        """Features [S, m, 1 + p], the constant first, and target [S, m] of some rows."""
+        draws, at = self.material.draws, self.time[rows]
+        x = draws[:, at[:, None] - self.terms[:, 0], self.terms[:, 1]]
+        return np.concatenate([np.ones((len(draws), len(at), 1)), x], axis=2), draws[:, at, self.target]
+
+    def counts(self, rows: IntArray | slice) -> BoolArray:
+        """[m] rows in which the target was read."""
+        return self.material.keep[self.time[rows], self.target]
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,30 +265,24 @@ class Blocks:
         np.add.at(weight, (np.arange(RESAMPLES)[:, None], inside), 1.0)
         return cls(piece, weight, rng.integers(0, draws, RESAMPLES))
 
-    def fit(self, x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[FloatArray, FloatArray]:
-        """Coefficients [p] on all rows and [R, p] on the resamples.
-
-        Args:
-            x: [S, rows, p] features.
-            y: [S, rows] target.
-            counts: [rows] rows that count.
-        """
-        once, again = self.moments(x, y, counts)
-        return solve(once[None])[0], solve(again)
-
-    def moments(self, x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[FloatArray, FloatArray]:
+    def moments(self, of: Regression) -> tuple[FloatArray, FloatArray]:
         """Sums of squares and products [p+1, p+1] of features and target, the target last, and [R, p+1, p+1] on the resamples."""
-        full = np.concatenate([x, y[:, :, None]], axis=2) * counts[:, None]
-        width = full.shape[2]
-        cut = np.zeros((len(full), self.weight.shape[1] * self.piece, width))
-        cut[:, : full.shape[1]] = full
-        cut = cut.reshape(len(full), -1, self.piece, width)
-        gram = np.matmul(cut.transpose(0, 1, 3, 2), cut)
-        flat = gram.reshape(len(full), -1, width * width)
-        again = np.zeros((len(self.draw), width * width))
-        for s, one in enumerate(flat):
-            again[self.draw == s] = self.weight[self.draw == s] @ one
-        return gram.mean(axis=0).sum(axis=0), again.reshape(-1, width, width)
+        draws, pieces, width = of.material.draws, self.weight.shape[1], len(of.terms) + 2
+        once, again = np.zeros((width, width)), np.zeros((len(self.draw), width * width))
+        each = max(SLAB // self.piece, 1)
+        for first in in_turn(range(0, pieces, each), draws, of.material.keep):
+            last = min(first + each, pieces)
+            part = slice(first * self.piece, last * self.piece)
+            x, y = of.read(part)
+            full = np.concatenate([x, y[:, :, None]], axis=2) * of.counts(part)[:, None]
+            cut = np.zeros((len(draws), (last - first) * self.piece, width))
+            cut[:, : full.shape[1]] = full
+            cut = cut.reshape(len(draws), -1, self.piece, width)
+            gram = np.matmul(cut.transpose(0, 1, 3, 2), cut)
+            once += gram.mean(axis=0).sum(axis=0)
+            for s, one in enumerate(gram.reshape(len(draws), -1, width * width)):
+                again[self.draw == s] += self.weight[self.draw == s, first:last] @ one
+        return once, again.reshape(-1, width, width)
 
 
 def solve(gram: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ are read from the rows before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.screen.gram import RIDGE, Dense, Gram
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.series import BoolArray, FloatArray, IntArray, slabs, taken
 
 CLIP = 4.0
 """Scaled values beyond this many sd enter the polynomials at this value."""
@@ -48,7 +49,7 @@ class Sample:
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
         """[T, ...] the rows of the sample, of something that has all rows of the series."""
-        return values if self.rows is None else values[self.rows]
+        return values if self.rows is None else taken(values, self.rows) if values.ndim == 2 else values[self.rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +193,9 @@ def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[
     return [features_at(tables, draw, rows, offer) for draw in range(len(tables.draws))]
 
 
-def columns_of(tables: Tables, keep: BoolArray, offer: Offer, features: IntArray) -> list[FloatArray]:
-    """[kept rows, q] of every draw: some features of an offer, in the order given; nothing else is read."""
-    rows, paths = np.flatnonzero(keep), offer.hidden[0].shape[1] if offer.hidden else 0
+def columns_of(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> list[FloatArray]:
+    """[m, q] of every draw at targets `rows` [m]: some features of an offer, in the order given; nothing else is read."""
+    paths = offer.hidden[0].shape[1] if offer.hidden else 0
     first = len(labels(tables, offer)[0]) - paths
     shown = features[features < first]
     columns, place = np.unique(shown if offer.columns is None else offer.columns[shown], return_inverse=True)
@@ -202,6 +203,12 @@ def columns_of(tables: Tables, keep: BoolArray, offer: Offer, features: IntArray
     back[features < first] = place
     back[features >= first] += features[features >= first] - first
     return [features_at(tables, draw, rows, replace(offer, columns=columns))[:, back] for draw in range(len(tables.draws))]
+
+
+def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> Iterator[tuple[slice, list[FloatArray]]]:
+    """`columns_of` some rows at a time: which of `rows`, and their features."""
+    for part in in_turn(slabs(len(rows), len(features)), *tables.draws):
+        yield part, columns_of(tables, rows[part], offer, features)
 
 
 def features_at(tables: Tables, draw: int, rows: IntArray, offer: Offer) -> FloatArray:
@@ -235,14 +242,14 @@ def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:
 
 
 def _expand(values: FloatArray, width: int, rows: IntArray) -> FloatArray:
-    """[rows, width N]: standardised value, then He2 and He3 of it, clipped; standardised over the whole table, a sensor at a time."""
+    """[rows, width N]: standardised value, then He2 and He3 of it, clipped; standardised over the whole table."""
     sensors = values.shape[1]
-    found = np.empty((len(rows), width * sensors))
-    for j, x in enumerate(values.T):
-        spread = x.std()
-        z = (x[rows] - x.mean()) / (spread if spread > 0 else 1.0)
-        found[:, j] = z
+    mean, spread = np.array([(x.mean(), x.std()) for x in in_turn(values.T, values)]).T
+    found = spacious((len(rows), width * sensors), order="C")
+    for part in in_turn(slabs(*found.shape), found, values):
+        z = (values[rows[part]] - mean) / np.where(spread > 0, spread, 1.0)
+        found[part, :sensors] = z
         if width > 1:
             c = np.clip(z, -CLIP, CLIP)
-            found[:, sensors + j], found[:, 2 * sensors + j] = c**2 - 1.0, c**3 - 3.0 * c
+            found[part, sensors : 2 * sensors], found[part, 2 * sensors :] = c**2 - 1.0, c**3 - 3.0 * c
     return found

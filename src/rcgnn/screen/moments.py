@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rcgnn.mapped import in_turn
 from rcgnn.screen.features import EVERYTHING, Features, Offer, Tables, features_at, labels
 from rcgnn.screen.gram import LEAST_SD, RIDGE, Beside, Dense, Gram, Less, Shelf
 from rcgnn.series import BoolArray, FloatArray, IntArray
@@ -162,7 +163,7 @@ def sums(tables: Tables, rows: IntArray, offer: Offer) -> Sums:
     first, second = np.zeros((draws, size)), np.zeros((size, size))
     step = max(CHUNK // max(size, 1), 1)
     for draw in range(draws):
-        for begin in range(0, len(rows), step):
+        for begin in in_turn(range(0, len(rows), step), tables.draws[draw]):
             x = features_at(tables, draw, rows[begin : begin + step], offer)
             first[draw] += x.sum(axis=0)
             second += x.T @ x
@@ -187,7 +188,7 @@ def _crossed(tables: Tables, rows: IntArray, offer: Offer, shared: int) -> _Cros
     found = _Crossed(np.zeros((draws, shared)), np.zeros(shared), np.zeros((shared, size - shared)), own)
     step = max(CHUNK // size, 1)
     for draw in range(draws):
-        for begin in range(0, len(rows), step):
+        for begin in in_turn(range(0, len(rows), step), tables.draws[draw]):
             x = features_at(tables, draw, rows[begin : begin + step], offer)
             plain, behind = x[:, :shared], np.ascontiguousarray(x[:, shared:])
             found.first[draw] += plain.sum(axis=0)

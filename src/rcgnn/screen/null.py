@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.numerics import rng
 from rcgnn.prior import nothing_required
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import screen
+from rcgnn.series import IntArray
 
 SPACING = 8
 """Offsets lie at least this many times the longest lag apart."""
@@ -49,8 +53,16 @@ def shifted(sample: Sample, rng: np.random.Generator) -> Sample | None:
         return None
     offsets = np.empty(sensors, np.int64)
     offsets[np.argsort(signal[0, 0], kind="stable")] = (rng.permutation(sensors) + rng.random()) * rows / sensors
-    turned = np.stack([np.roll(signal[:, :, j], offset, axis=1) for j, offset in enumerate(offsets)], axis=2)
-    return replace(sample, signal=turned, keep=np.stack([np.roll(keep[:, j], offset) for j, offset in enumerate(offsets)], axis=1))
+    turned = [_turned(draw, offsets) for draw in signal]
+    return replace(sample, signal=turned[0][None] if len(turned) == 1 else np.stack(turned), keep=_turned(keep, offsets))
+
+
+def _turned(cells: NDArray[Any], offsets: IntArray) -> NDArray[Any]:
+    """[T, N] every column rolled by its own offset."""
+    found = spacious(cells.shape, cells.dtype)
+    for j, offset in in_turn(enumerate(offsets), found, cells):
+        found[:, j] = np.roll(cells[:, j], offset)
+    return found
 
 
 def by_chance(sample: Sample, config: Config, bases: Sequence[str]) -> Chance:

@@ -19,10 +19,11 @@ from itertools import pairwise
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.mapped import in_turn
 from rcgnn.screen.features import Sample
 from rcgnn.screen.score import log_evidence, rescaled
 from rcgnn.screen.structural import screen
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import BoolArray, FloatArray, slabs
 
 LEAST_ROWS = 500
 ROWS_PER_SENSOR = 60
@@ -96,8 +97,12 @@ def by_pieces(
 
 def _tells(keep: BoolArray, part: Sequence[slice]) -> BoolArray:
     """[N, N] True for pairs that were read together often enough in a piece: a sensor that came late says nothing of the time before."""
-    read = np.concatenate([keep[s] for s in part]).astype(float)
-    return np.asarray(read.T @ read >= LEAST_TOGETHER)
+    together = np.zeros((keep.shape[1],) * 2)
+    for piece in part:
+        for rows in in_turn(slabs(piece.stop - piece.start, keep.shape[1]), keep):
+            read = keep[piece][rows].astype(float)
+            together += read.T @ read
+    return together >= LEAST_TOGETHER
 
 
 def blend(score: FloatArray, pieces: Pieces) -> FloatArray:

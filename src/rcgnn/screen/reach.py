@@ -32,7 +32,7 @@ from rcgnn.screen.known import hide
 from rcgnn.screen.moments import Moments
 from rcgnn.screen.null import shifted
 from rcgnn.screen.search import extended_bic, grow, start
-from rcgnn.series import FloatArray
+from rcgnn.series import FloatArray, taken
 
 CHANCE_MARGIN = 2.0
 """Times the mean gain on shifted copies that a longer reach must have."""
@@ -132,7 +132,7 @@ def _rows(segments: Sequence[slice], lag: int) -> int:
 def _gains(sample: Sample, tried: Sequence[int], config: ScreenConfig) -> FloatArray:
     """[C] gain of each candidate."""
     tables = build(sample.signal, sample.segments, max_lag=tried[-1], basis="linear")
-    rows = sample.keep[tables.time]
+    rows = taken(sample.keep, tables.time)
     bank = Moments.of(tables)
     found, known = np.zeros(len(tried)), dict[bytes, Features]()
     for j in range(tables.sensors):

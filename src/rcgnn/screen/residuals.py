@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rcgnn.screen.features import Features, Offer, Tables, columns_of
+from rcgnn.mapped import in_turn, let_go, spacious
+from rcgnn.screen.features import Features, Offer, Tables, in_slabs
 from rcgnn.screen.search import Local
-from rcgnn.series import BoolArray, FloatArray
+from rcgnn.series import BoolArray, FloatArray, slabs
 
 TINY = 1e-9
 LEAST_EIGENVALUE = 1e-3
@@ -27,23 +28,43 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
     """
     y = int(own.value[target])
     used = np.concatenate([local.forced, local.chosen, [y]])
-    if not keep.any():
-        return np.zeros((len(tables.draws), 0))
-    rows = np.stack(columns_of(tables, keep, offer, used))
-    scale = np.maximum(np.sqrt(rows.var(axis=1).mean(axis=0)), TINY)
+    rows = np.flatnonzero(keep)
+    left = np.zeros((len(tables.draws), len(rows)))
+    if not len(rows):
+        return left
+    few = [*in_slabs(tables, rows, offer, used)] if len(slabs(len(rows), len(used))) == 1 else None
+
+    def look() -> Iterable[tuple[slice, list[FloatArray]]]:
+        return few or in_slabs(tables, rows, offer, used)
+
+    mean, variance = np.zeros((2, len(left), len(used)))
+    for part, draws in look():
+        mean += np.stack(draws).mean(axis=1) * ((part.stop - part.start) / len(rows))
+    for part, draws in look():
+        variance += np.square(np.stack(draws) - mean[:, None]).mean(axis=1) * ((part.stop - part.start) / len(rows))
+    scale = np.maximum(np.sqrt(variance.mean(axis=0)), TINY)
     weight = np.append(local.given.coefficients, -1.0)
-    return np.asarray((rows.mean(axis=1, keepdims=True) - rows) / scale @ weight)
+    for part, draws in look():
+        left[:, part] = (mean[:, None] - np.stack(draws)) / scale @ weight
+    return left
 
 
 def innovations(
     tables: Tables, keep: BoolArray, offers: Sequence[Offer], own: Sequence[Features], lagged: Sequence[Local]
 ) -> tuple[FloatArray, float]:
     """Correlation [N, N] of what the lagged models leave unexplained, and the rows behind it: those in which both were read."""
-    left = np.zeros((len(tables.draws), *keep.shape))
+    left = [spacious(keep.shape) for _ in tables.draws]
     for j, local in enumerate(lagged):
-        left[:, keep[:, j], j] = residual(tables, keep[:, j], offers[j], own[j], local, j)
-    joint = keep.T.astype(float) @ keep
-    cov = np.einsum("sti,stj->ij", left, left) / np.maximum(joint * len(left), 1.0)
+        for one, of_draw in zip(left, residual(tables, keep[:, j], offers[j], own[j], local, j), strict=True):
+            one[:, j] = 0.0
+            one[keep[:, j], j] = of_draw
+            let_go(one)
+    joint, cov = np.zeros((2, keep.shape[1], keep.shape[1]))
+    for part in in_turn(slabs(*keep.shape), keep, *left):
+        read = keep[part].astype(float)
+        joint += read.T @ read
+        cov += np.einsum("sti,stj->ij", *[np.stack([one[part] for one in left])] * 2)
+    cov /= np.maximum(joint * len(left), 1.0)
     values, vectors = np.linalg.eigh(cov)
     cov = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
     scale = np.sqrt(np.diag(cov))

@@ -19,7 +19,7 @@ from rcgnn.screen.partial import Partial
 from rcgnn.screen.score import Evidence
 from rcgnn.screen.search import Local
 from rcgnn.screen.structural import Screened, repeated
-from rcgnn.series import FloatArray
+from rcgnn.series import FloatArray, taken
 
 NO_GRAM = Dense(np.zeros((0, 0)))
 
@@ -95,7 +95,7 @@ class Stored:
             self.tests,
             [Features(NO_GRAM, lag, owner, value, rows, required) for lag, owner, value, rows, required in self.labels],
             tables if self.drivers is None else repeated(tables),
-            sample.keep[tables.time],
+            taken(sample.keep, tables.time),
             self.offers,
             self.gamma,
             self.drivers,

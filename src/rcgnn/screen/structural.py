@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.mapped import in_turn
 from rcgnn.prior import Prior, known_to
 from rcgnn.screen import drivers as driver_room
 from rcgnn.screen import features as feature_room
@@ -27,7 +28,7 @@ from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, r
 from rcgnn.screen.search import grow, start
 from rcgnn.screen.shape import Shapes
 from rcgnn.screen.width import MOST_SOURCES
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.series import BoolArray, FloatArray, IntArray, taken
 
 DRIVER_DRAWS = 4
 
@@ -122,7 +123,7 @@ def screen(
     tables = feature_room.build(
         sample.signal, sample.segments, max_lag=sample.max_lag, basis="linear" if set(given) == {"linear"} else "nonlinear"
     )
-    rows = sample.keep[tables.time]
+    rows = taken(sample.keep, tables.time)
     bank, tried = offered(tables, rows, given, config, tell)
     won, second = [max(one, key=lambda each: each.worth_choosing) for one in tried], [one[-1] for one in tried]
     value = dict.fromkeys(BASES, 0.0)
@@ -155,7 +156,7 @@ def _searched(won: list[Offered], bank: Moments, keep: BoolArray, config: Screen
     if picks := pick(own, models.rows, prior, prices):
         own = insist(own, picks)
         models = _models(own, config, sizes)
-    same_rows = bool((keep == keep[:, :1]).all())
+    same_rows = all(bool((column == keep[:, 0]).all()) for column in in_turn(keep.T, keep))
     joint = None if same_rows or not config.joint_rows else _joint(bank, keep, offers, models, config, picks)
     ordered = search(models, instantaneous=config.instantaneous, joint=joint)
     if config.shape and any(ordered.parents):

@@ -7,13 +7,15 @@ pay on all rows.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
-from rcgnn.screen.features import columns_of
+from rcgnn.screen.features import in_slabs
 from rcgnn.screen.partial import TINY
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.series import FloatArray, IntArray
 
 BLOCKS = 20
 
@@ -60,19 +62,15 @@ def _halves(count: int, rng: np.random.Generator) -> list[IntArray]:
 
 def _block_moments(screened: Screened, target: int, columns: IntArray) -> tuple[FloatArray, FloatArray]:
     """Uncentred moments [BLOCKS, q+1, q+1] of a constant and the columns, and rows [BLOCKS], averaged over draws."""
-    draws = columns_of(screened.tables, screened.keep[:, target], screened.offers[target], columns)
-    rows = draws[0].shape[0]
-    block = np.minimum(np.arange(rows) * BLOCKS // max(rows, 1), BLOCKS - 1)
-    size = len(columns) + 1
+    rows, draws, size = np.flatnonzero(screened.keep[:, target]), len(screened.tables.draws), len(columns) + 1
+    edges = -(-np.arange(BLOCKS + 1) * len(rows) // BLOCKS)
     gram: FloatArray = np.zeros((BLOCKS, size, size))
-    count: FloatArray = np.zeros(BLOCKS)
-    for b in range(BLOCKS):
-        mine: BoolArray = block == b
-        count[b] = mine.sum()
-        for draw in draws:
-            one = np.concatenate([np.ones((int(count[b]), 1)), draw[mine]], axis=1)
-            gram[b] += one.T @ one * (1.0 / len(draws))
-    return gram, count
+    for part, of_draws in in_slabs(screened.tables, rows, screened.offers[target], columns):
+        for b, (first, last) in enumerate(pairwise(np.clip(edges - part.start, 0, part.stop - part.start))):
+            for draw in of_draws if first < last else ():
+                one = np.concatenate([np.ones((last - first, 1)), draw[first:last]], axis=1)
+                gram[b] += one.T @ one * (1.0 / draws)
+    return gram, np.diff(edges).astype(float)
 
 
 class _Half:

@@ -14,7 +14,8 @@ import numpy as np
 
 from rcgnn.config import SignalConfig
 from rcgnn.health import Progress, silent
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.mapped import in_turn, spacious
+from rcgnn.series import BoolArray, FloatArray, IntArray, nothing
 from rcgnn.signal.em import Learnt, Support, fit
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import begin, completed, doubtful, renewed
@@ -126,13 +127,13 @@ def _lags(readings: Readings, config: SignalConfig) -> int:
 def _bridged(readings: Readings) -> Signal:
     """Gaps bridged by straight lines, every sensor at mean 0 and standard deviation 1 over its readings; one sensor at a time."""
     rows, sensors = readings.values.shape
-    filled = np.empty((sensors, rows)).T
-    for j in range(sensors):
+    filled = spacious((rows, sensors))
+    for j in in_turn(range(sensors), filled, readings.values, readings.mask):
         one = slice(j, j + 1)
         mask = readings.mask[:, one]
         filled[:, one] = interpolate(_unit(Readings(readings.values[:, one], mask, readings.segments)).values, mask, readings.segments)
-    nothing, never = np.zeros((rows, sensors), order="F"), np.zeros((rows, sensors), bool, order="F")
-    return Signal(filled[None], filled, nothing, readings.mask.sum(axis=0).astype(float), False, never, np.zeros(sensors))
+    read = np.array([column.sum() for column in readings.mask.T], float)
+    return Signal(filled[None], filled, nothing(filled.shape), read, False, nothing(filled.shape, bool), np.zeros(sensors))
 
 
 def _by_reading(readings: Readings) -> IntArray:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, FloatArray
 
 
@@ -22,11 +23,11 @@ def interpolate(values: FloatArray, mask: BoolArray, segments: Sequence[slice]) 
         >>> interpolate(v, np.isfinite(v), [slice(0, 3)]).ravel()
         array([0., 1., 2.])
     """
-    filled = np.zeros(values.shape)
-    for part in segments:
-        rows = np.arange(part.start, part.stop)
-        for j in range(values.shape[1]):
-            seen = mask[part, j]
+    filled = spacious(values.shape)
+    for j in in_turn(range(values.shape[1]), filled, values, mask):
+        filled[:, j] = 0.0
+        for part in segments:
+            rows, seen = np.arange(part.start, part.stop), mask[part, j]
             if seen.any():
                 filled[part, j] = np.interp(rows, rows[seen], values[part, j][seen])
     return filled

@@ -9,9 +9,10 @@ import numpy as np
 from rcgnn.config import Switch
 from rcgnn.data.cleaning import Cleaned
 from rcgnn.data.findings import finding
-from rcgnn.data.marks import SENTINEL
+from rcgnn.data.marks import KEPT, SENTINEL
 from rcgnn.data.quality import QualityReport
 from rcgnn.health import Finding
+from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, FloatArray, IntArray
 from rcgnn.signal.statespace import Selection
 
@@ -33,8 +34,10 @@ def suspects(report: QualityReport, cleaned: Cleaned, active: IntArray, switch: 
         found = gappy
     if switch == "off" or not found.any():
         return None
-    taken = (cleaned.removed != 0) & (cleaned.removed != SENTINEL)
-    cells = ~(cleaned.series.mask | taken)[:, active] & found
+    cells = spacious((len(cleaned.removed), len(active)), bool)
+    for place, j in in_turn(enumerate(active), cells, cleaned.series.mask, cleaned.removed):
+        code = cleaned.removed[:, j]
+        cells[:, place] = found[place] & ~cleaned.series.mask[:, j] & ((code == KEPT) | (code == SENTINEL))
     return cells if cells.any() else None
 
 
