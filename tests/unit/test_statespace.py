@@ -249,3 +249,19 @@ def test_segments_side_by_side_give_what_they_give_one_by_one(lengths, monkeypat
     assert beside.gated[3, 0]
     assert beside.count == single.count == sum(max(n - MODEL.lags, 0) for n in lengths)
     assert beside.log_likelihood == pytest.approx(single.log_likelihood, abs=1e-9)
+
+
+def test_a_long_segment_is_gone_through_in_stretches_and_nothing_changes(monkeypatch):
+    readings = Readings(*(np.nan_to_num(case(5, 300, 0.7)[0]), np.isfinite(case(5, 300, 0.7)[0])), [slice(0, 200), slice(200, 300)])
+    at_once = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    lengths = []
+    through = kalman._Filter.through
+    monkeypatch.setattr(
+        kalman._Filter, "through", lambda own, part, place: lengths.append(part.stop - part.start) or through(own, part, place)
+    )
+    monkeypatch.setattr(kalman, "MOST_KEPT", 2 * 30 * kalman._each(MODEL.A))
+    parts = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    assert max(lengths) <= 60
+    for name in ("mean", "variance", "moment", "draws", "gated"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(at_once, name), err_msg=name)
+    assert parts.log_likelihood == pytest.approx(at_once.log_likelihood, abs=1e-9)

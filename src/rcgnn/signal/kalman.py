@@ -17,6 +17,8 @@ STILL = 1e-12
 """A covariance that changes by less than this share of its largest entry from row to row has settled."""
 MOST_NUMBERS = 30_000_000
 """Numbers kept at most for segments which are worked through side by side; one segment may need more."""
+MOST_KEPT = 2 * MOST_NUMBERS
+"""Numbers kept at most of the rows that the filter has gone through."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,10 @@ class Smoothed:
 
 
 def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> Smoothed:
-    """Filter forwards, smooth backwards.
+    """Filter forwards, smooth backwards; of long segments a stretch of rows at a time.
+
+    The backward pass needs what the filter knew in every row. Of a long segment that would fill memory, so only where the filter stood at
+    the beginning of each stretch is kept, and it goes through a stretch again when its turn comes (checkpointing: Griewank & Walther 2000).
 
     Args:
         A: [N, N L] coefficients, lag 1 first.
@@ -112,9 +117,20 @@ def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> Smoot
         chains: the segments.
         gate: readings further than this many predictive sd from their prediction are refused.
     """
-    steps, gated, log_likelihood = _forward(A, Q, chains, gate)
-    means, covariance, variance = _backward(A, steps, chains.length)
-    return Smoothed(means, covariance, variance, gated, log_likelihood)
+    rows = len(chains.mask)
+    most = max(int(MOST_KEPT // (_each(A) * chains.mask.shape[1])), 1)
+    parts = [slice(first, min(first + most, rows)) for first in range(0, rows, most)]
+    forward = _Filter(A, Q, chains, gate, np.zeros(chains.mask.shape, bool))
+    place, steps, places, log_likelihood = _Place.first(A, chains), list[_Step](), list[_Place](), 0.0
+    for part in parts:
+        places.append(place)
+        steps, place, likely = forward.through(part, place)
+        log_likelihood += likely
+    back = _Back.last(A, chains)
+    for place, part in zip(reversed(places), reversed(parts), strict=True):
+        _backward(A, steps or forward.through(part, place)[0], part, back)
+        steps = []
+    return Smoothed(back.means, _blocks(back.sums), back.variance, forward.gated, log_likelihood)
 
 
 def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:
@@ -122,8 +138,7 @@ def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:
 
     A row of thirteen sensors is so little work that calling for it takes longer than the work itself.
     """
-    sensors, states = A.shape[0], sum(A.shape)
-    each = states**2 + states * sensors + sensors**2
+    each = _each(A)
     batches: list[list[int]] = []
     longest = 0
     for n in sorted(range(len(lengths)), key=lambda n: -lengths[n]):
@@ -132,6 +147,12 @@ def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:
             longest = lengths[n]
         batches[-1].append(n)
     return batches
+
+
+def _each(A: FloatArray) -> int:
+    """Numbers that one row of one segment takes at most."""
+    sensors, states = A.shape[0], sum(A.shape)
+    return states**2 + states * sensors + sensors**2
 
 
 def side_by_side(targets: Sequence[FloatArray], masks: Sequence[BoolArray], noises: Sequence[FloatArray]) -> Chains:
@@ -148,36 +169,60 @@ def side_by_side(targets: Sequence[FloatArray], masks: Sequence[BoolArray], nois
     return chains
 
 
-def _forward(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> tuple[list[_Step], BoolArray, float]:
-    (sensors, past), (count, _, columns) = A.shape, chains.target.shape[1:]
-    mean = np.zeros((count, sensors + past, columns))
-    cov = np.tile(np.eye(sensors + past), (count, 1, 1))
-    steps: list[_Step] = []
-    gated = np.zeros(chains.mask.shape, bool)
-    log_likelihood = 0.0
-    for t, (target, mask, variance) in enumerate(zip(chains.target, chains.mask, chains.noise, strict=True)):
-        if t > 0:
-            mean = np.concatenate([A @ mean[:, :past], mean[:, :past]], axis=1)
-            cov = _ahead(A, Q, steps)
-        surprise = target - mean[:, :sensors]
-        gated[t] = mask & (surprise[:, :, 0] ** 2 > gate**2 * (np.diagonal(cov, axis1=1, axis2=2)[:, :sensors] + variance))
-        seen = mask & ~gated[t]
-        noise, surprise = np.where(seen, variance, 0.0), np.where(seen[:, :, None], surprise, 0.0)
-        update = steps[-1].update if steps else None
-        if update is None or not update.is_that_of(cov, seen, noise):
-            update = _Update.of(cov, seen, noise)
-        weighted = update.precision @ surprise
-        steps.append(_Step(mean[:, :sensors], update, weighted))
-        likely = (surprise[:, :, 0] * weighted[:, :, 0]).sum() + update.log_det.sum() + seen.sum() * np.log(2 * np.pi)
-        log_likelihood -= 0.5 * float(likely)
-        mean = mean + update.gain @ surprise
-    return steps, gated, log_likelihood
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the filter stands before a row: means [B, D, columns] given the rows before, and the updates of the last two of them."""
+
+    mean: FloatArray
+    updates: tuple[_Update, ...]
+
+    @classmethod
+    def first(cls, A: FloatArray, chains: Chains) -> _Place:
+        return cls(np.zeros((chains.mask.shape[1], sum(A.shape), chains.target.shape[3])), ())
 
 
-def _ahead(A: FloatArray, Q: FloatArray, steps: list[_Step]) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class _Filter:
+    """The forward pass; readings that it refuses are marked in `gated` [T, B, N]."""
+
+    A: FloatArray
+    Q: FloatArray
+    chains: Chains
+    gate: float
+    gated: BoolArray
+
+    def through(self, part: slice, place: _Place) -> tuple[list[_Step], _Place, float]:
+        """A stretch of rows from where the filter stands: its steps, where it stands then, the log-likelihood."""
+        sensors, past = self.A.shape
+        mean, updates = place.mean, [*place.updates]
+        cov = np.tile(np.eye(sensors + past), (len(mean), 1, 1))
+        steps: list[_Step] = []
+        log_likelihood = 0.0
+        for t in range(part.start, part.stop):
+            target, mask, variance = self.chains.target[t], self.chains.mask[t], self.chains.noise[t]
+            if updates:
+                mean = np.concatenate([self.A @ mean[:, :past], mean[:, :past]], axis=1)
+                cov = _ahead(self.A, self.Q, updates)
+            surprise = target - mean[:, :sensors]
+            self.gated[t] = mask & (surprise[:, :, 0] ** 2 > self.gate**2 * (np.diagonal(cov, axis1=1, axis2=2)[:, :sensors] + variance))
+            seen = mask & ~self.gated[t]
+            noise, surprise = np.where(seen, variance, 0.0), np.where(seen[:, :, None], surprise, 0.0)
+            update = updates[-1] if updates else None
+            if update is None or not update.is_that_of(cov, seen, noise):
+                update = _Update.of(cov, seen, noise)
+            weighted = update.precision @ surprise
+            steps.append(_Step(mean[:, :sensors], update, weighted))
+            updates = [*updates[-1:], update]
+            likely = (surprise[:, :, 0] * weighted[:, :, 0]).sum() + update.log_det.sum() + seen.sum() * np.log(2 * np.pi)
+            log_likelihood -= 0.5 * float(likely)
+            mean = mean + update.gain @ surprise
+        return steps, _Place(mean, tuple(updates)), log_likelihood
+
+
+def _ahead(A: FloatArray, Q: FloatArray, updates: Sequence[_Update]) -> FloatArray:
     """[B, D, D] covariance of the next states; where the last two rows shared an update it is that of the last one."""
-    update, (sensors, past) = steps[-1].update, A.shape
-    if len(steps) > 1 and steps[-2].update is update:
+    update, (sensors, past) = updates[-1], A.shape
+    if len(updates) > 1 and updates[-2] is update:
         return update.cov
     after = update.after(past)
     across = A @ after
@@ -194,34 +239,66 @@ def _still(now: FloatArray, before: FloatArray) -> bool:
     return now is before or float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
 
 
-def _backward(A: FloatArray, steps: list[_Step], length: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Smoothed means [T, B, N, columns], the sum [D, D] of covariances over rows with a full past, and variances [T, B, N]."""
-    (sensors, past), (count, _, columns) = A.shape, steps[0].mean.shape
-    lags = past // sensors
-    means = np.zeros((len(steps), count, sensors, columns))
-    variance = np.zeros((len(steps), count, sensors))
-    sums = np.zeros((lags + 1, sensors, sensors + past))
-    counted = _counted(len(steps), length, lags)
-    everywhere = np.atleast_1d(counted.all(axis=(1, 2)))
-    score, information = np.zeros((count, sensors + past, columns)), np.zeros((count, sensors + past, sensors + past))
-    spread, fixed = np.zeros((count, sensors, sensors + past)), False
-    for t in range(len(steps) - 1, -1, -1):
-        step, update = steps[t], steps[t].update
-        same = t < len(steps) - 1 and steps[t + 1].update is update
-        if t < len(steps) - 1:
-            back = np.zeros_like(score)
-            back[:, :past] = A.T @ score[:, :sensors] + score[:, sensors:]
-            score = back
+@dataclass(eq=False)
+class _Back:
+    """How far the backward pass has come, and what it found.
+
+    Attributes:
+        means, variance: smoothed means [T, B, N, columns] and variances [T, B, N] of the rows it has passed.
+        sums: [L+1, N, D] covariances summed over them, see `_blocks`.
+        counted: [T, L+1, B] see `_counted`.
+        score, information: [B, D, columns] and [B, D, D] what the rows after say about the states.
+        spread: [B, N, D] posterior covariance of the row after.
+        update: of the row after; None: it was the last one.
+        fixed: `information` no longer moves.
+    """
+
+    means: FloatArray
+    variance: FloatArray
+    sums: FloatArray
+    counted: FloatArray
+    score: FloatArray
+    information: FloatArray
+    spread: FloatArray
+    update: _Update | None = None
+    fixed: bool = False
+
+    @classmethod
+    def last(cls, A: FloatArray, chains: Chains) -> _Back:
+        """Before the last row."""
+        (sensors, past), (rows, count, _, columns) = A.shape, chains.target.shape
+        lags, states = past // sensors, sensors + past
+        return cls(
+            np.zeros((rows, count, sensors, columns)),
+            np.zeros((rows, count, sensors)),
+            np.zeros((lags + 1, sensors, states)),
+            _counted(rows, chains.length, lags),
+            np.zeros((count, states, columns)),
+            np.zeros((count, states, states)),
+            np.zeros((count, sensors, states)),
+        )
+
+
+def _backward(A: FloatArray, steps: list[_Step], part: slice, back: _Back) -> None:
+    """A stretch of rows, from its last one to its first."""
+    sensors, past = A.shape
+    for t, step in zip(range(part.stop - 1, part.start - 1, -1), reversed(steps), strict=True):
+        update, score = step.update, back.score
+        same = back.update is update
+        if back.update is not None:
+            score = np.zeros_like(score)
+            score[:, :past] = A.T @ back.score[:, :sensors] + back.score[:, sensors:]
         score[:, :sensors] += step.weighted - update.gain.transpose(0, 2, 1) @ score
         now = update.cov[:, :sensors]
-        if not (fixed and same):
-            ahead, information = information, _informed(A, information, update)
-            fixed = same and _still(information, ahead)
-            spread = now - now @ information @ update.cov
-        means[t] = step.mean + now @ score
-        variance[t] = np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0)
-        sums += spread.sum(axis=0) if everywhere[t] else np.tensordot(counted[t], spread, axes=1)
-    return means, _blocks(sums), variance
+        if not (back.fixed and same):
+            ahead, back.information = back.information, _informed(A, back.information, update)
+            back.fixed = same and _still(back.information, ahead)
+            back.spread = now - now @ back.information @ update.cov
+        back.score, back.update = score, update
+        back.means[t] = step.mean + now @ score
+        back.variance[t] = np.maximum(np.diagonal(back.spread, axis1=1, axis2=2), 0.0)
+        counted = back.counted[t]
+        back.sums += back.spread.sum(axis=0) if counted.all() else np.tensordot(counted, back.spread, axes=1)
 
 
 def _counted(rows: int, length: IntArray, lags: int) -> FloatArray:

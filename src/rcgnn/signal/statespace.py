@@ -126,7 +126,7 @@ def smooth(
 
     Returns:
         The posterior; time O((N L)^3) for every row until the covariance settles, and after every change in what is read, O((N L)^2) for
-        all others; memory O((N L)^2) for each row of the first kind.
+        all others; memory O((N L)^2) for each row of the first kind, of a stretch of them at a time.
     """
     values, mask, noise = readings.values, readings.mask, readings.noise(model.R)
     sensors = values.shape[1]
