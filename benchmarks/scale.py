@@ -219,7 +219,7 @@ def exponents(side: str, results: Sequence[Measured]) -> list[str]:
     some = [one for one in results if str(one.size) in LADDER[side] and one.error is None]
     if len(some) < 2:
         return [side, "-", "-", "-"]
-    x = np.log([getattr(one.size, side.split()[0]) for one in some])
+    x = np.log([getattr(one.size, side.split(maxsplit=1)[0]) for one in some])
     time_, memory = (np.polyfit(x, np.log(y), 1)[0] for y in ([one.processor for one in some], [one.peak - own() for one in some]))
     return [side, f"{math.exp(x.min()):.0f} to {math.exp(x.max()):.0f}", f"{time_:.2f}", f"{memory:.2f}"]
 

@@ -24,7 +24,7 @@ Part = TypeVar("Part")
 
 
 def spacious(shape: tuple[int, ...], kind: DTypeLike = np.float64, order: Any = "F") -> NDArray[Any]:
-    """An array of any values, in a file where it is large.
+    """An array of zeros, in a file where it is large.
 
     Args:
         shape: of the array.
@@ -37,15 +37,15 @@ def spacious(shape: tuple[int, ...], kind: DTypeLike = np.float64, order: Any = 
     """
     kind, cells = np.dtype(kind), int(np.prod(shape))
     if cells <= LARGE:
-        return np.empty(shape, kind, order=order)
+        return np.zeros(shape, kind, order=order)
     try:
         return np.ndarray(shape, kind, buffer=_file(cells * kind.itemsize), order=order)
     except OSError:
-        return np.empty(shape, kind, order=order)
+        return np.zeros(shape, kind, order=order)
 
 
 def _file(size: int) -> mmap.mmap:
-    """A file of so many bytes, its place on the disk taken: one that grew as it is written could end the process on a full disk.
+    """A file of so many zeros, its place on the disk taken: one that grew as it is written could end the process on a full disk.
 
     Raises:
         OSError: there is no room, or no folder for temporary files.

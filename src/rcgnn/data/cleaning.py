@@ -97,8 +97,6 @@ def _trend(series: Series, kept: BoolArray, sensors: BoolArray) -> FloatArray:
     if not sensors.any():
         return nothing(series.shape)
     trend, chosen = spacious(series.shape), np.flatnonzero(sensors)
-    for b in in_turn(sensor_blocks(series.shape), trend):
-        trend[:, b] = 0.0
     for b in in_turn(sensor_blocks((len(trend), len(chosen))), trend, series.values, kept):
         _add_trend(trend, series, kept, chosen[b])
     return trend

@@ -56,7 +56,6 @@ def innovations(
     left = [spacious(keep.shape) for _ in tables.draws]
     for j, local in enumerate(lagged):
         for one, of_draw in zip(left, residual(tables, keep[:, j], offers[j], own[j], local, j), strict=True):
-            one[:, j] = 0.0
             one[keep[:, j], j] = of_draw
             let_go(one)
     joint, cov = np.zeros((2, keep.shape[1], keep.shape[1]))

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rcgnn.config import SignalConfig
 from rcgnn.health import Progress, silent
 from rcgnn.mapped import in_turn, spacious
-from rcgnn.series import BoolArray, FloatArray, IntArray, nothing
+from rcgnn.series import BoolArray, FloatArray, IntArray, nothing, slabs
 from rcgnn.signal.em import Learnt, Support, fit
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import begin, completed, doubtful, renewed
@@ -97,16 +99,24 @@ def infer(  # noqa: PLR0913 - what it works on, then how it reports
     asked = None if support is None else _turned(support, order)
     found = _inferred(turned, noise_share[order], config, partial(fit, support=asked, progress=progress, enough=enough), rng)
     return Signal(
-        found.draws[:, :, back],
-        found.mean[:, back],
-        found.variance[:, back],
+        _reordered(found.draws, back),
+        _reordered(found.mean, back),
+        _reordered(found.variance, back),
         found.rows[back],
         found.smoothed,
-        found.gated[:, back],
+        _reordered(found.gated, back),
         found.noise[back],
         None if found.selection is None else found.selection.of(back),
         None if found.moment is None else found.moment[np.ix_(*[_blockwise(back, len(found.moment))] * 2)],
     )
+
+
+def _reordered(cells: NDArray[Any], order: IntArray) -> NDArray[Any]:
+    """[..., T, N] with the sensors in another order."""
+    found = spacious(cells.shape, cells.dtype, order="C")
+    for part in in_turn(slabs(cells.shape[-2], cells.size // cells.shape[-2]), cells, found):
+        found[..., part, :] = cells[..., part, :][..., order]
+    return found
 
 
 def smoothing(readings: Readings, noise_share: FloatArray, config: SignalConfig) -> bool:
@@ -182,9 +192,11 @@ def _inferred(
     draws = config.draws or number_of_draws(*values.shape)
     done = smooth(model, seen, gate=4.0, draws=draws, rng=rng)
     gated = mask & done.gated
-    level = 0.0 if model.selection is None else model.selection.level
+    drawn, mean = done.draws, done.mean
+    if model.selection is not None:
+        drawn, mean = drawn + model.selection.level, mean + model.selection.level
     rows = (mask & ~gated).sum(axis=0).astype(float)
-    return Signal(done.draws + level, done.mean + level, done.variance, rows, True, gated, noise, model.selection, learnt.moment)
+    return Signal(drawn, mean, done.variance, rows, True, gated, noise, model.selection, learnt.moment)
 
 
 def number_of_draws(rows: int, sensors: int) -> int:

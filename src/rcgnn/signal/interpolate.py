@@ -25,7 +25,6 @@ def interpolate(values: FloatArray, mask: BoolArray, segments: Sequence[slice]) 
     """
     filled = spacious(values.shape)
     for j in in_turn(range(values.shape[1]), filled, values, mask):
-        filled[:, j] = 0.0
         for part in segments:
             rows, seen = np.arange(part.start, part.stop), mask[part, j]
             if seen.any():

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.mapped import in_turn, spacious
+from rcgnn.series import BoolArray, FloatArray, IntArray, slabs
 
 STILL = 1e-12
 """A covariance that changes by less than this share of its largest entry from row to row has settled."""
@@ -36,6 +37,11 @@ class Chains:
     mask: BoolArray
     noise: FloatArray
     length: IntArray
+
+    @property
+    def cells(self) -> tuple[FloatArray, BoolArray, FloatArray]:
+        """All that goes with the rows."""
+        return self.target, self.mask, self.noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +128,12 @@ def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> Smoot
     parts = [slice(first, min(first + most, rows)) for first in range(0, rows, most)]
     forward = _Filter(A, Q, chains, gate, np.zeros(chains.mask.shape, bool))
     place, steps, places, log_likelihood = _Place.first(A, chains), list[_Step](), list[_Place](), 0.0
-    for part in parts:
+    for part in in_turn(parts, *chains.cells):
         places.append(place)
         steps, place, likely = forward.through(part, place)
         log_likelihood += likely
     back = _Back.last(A, chains)
-    for place, part in zip(reversed(places), reversed(parts), strict=True):
+    for place, part in in_turn(zip(reversed(places), reversed(parts), strict=True), *chains.cells, back.means, back.variance):
         _backward(A, steps or forward.through(part, place)[0], part, back)
         steps = []
     return Smoothed(back.means, _blocks(back.sums), back.variance, forward.gated, log_likelihood)
@@ -159,13 +165,14 @@ def side_by_side(targets: Sequence[FloatArray], masks: Sequence[BoolArray], nois
     length = np.array([len(mask) for mask in masks])
     shape = (int(length.max()), len(masks))
     chains = Chains(
-        np.zeros((*shape, *targets[0].shape[1:])),
-        np.zeros((*shape, *masks[0].shape[1:]), bool),
-        np.zeros((*shape, *masks[0].shape[1:])),
+        spacious((*shape, *targets[0].shape[1:]), order="C"),
+        spacious((*shape, *masks[0].shape[1:]), bool, order="C"),
+        spacious((*shape, *masks[0].shape[1:]), order="C"),
         length,
     )
     for b, rows in enumerate(length):
-        chains.target[:rows, b], chains.mask[:rows, b], chains.noise[:rows, b] = targets[b], masks[b], noises[b]
+        for part in in_turn(slabs(int(rows), targets[b][0].size), *chains.cells, targets[b], masks[b], noises[b]):
+            chains.target[part, b], chains.mask[part, b], chains.noise[part, b] = targets[b][part], masks[b][part], noises[b][part]
     return chains
 
 
@@ -269,8 +276,8 @@ class _Back:
         (sensors, past), (rows, count, _, columns) = A.shape, chains.target.shape
         lags, states = past // sensors, sensors + past
         return cls(
-            np.zeros((rows, count, sensors, columns)),
-            np.zeros((rows, count, sensors)),
+            spacious((rows, count, sensors, columns), order="C"),
+            spacious((rows, count, sensors), order="C"),
             np.zeros((lags + 1, sensors, states)),
             _counted(rows, chains.length, lags),
             np.zeros((count, states, columns)),

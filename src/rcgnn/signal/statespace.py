@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rcgnn.series import BoolArray, FloatArray, IntArray
+from rcgnn.mapped import in_turn, spacious
+from rcgnn.series import BoolArray, FloatArray, IntArray, slabs
 from rcgnn.signal.kalman import side_by_side, smoothed, together
 
 
@@ -130,8 +131,8 @@ def smooth(
     """
     values, mask, noise = readings.values, readings.mask, readings.noise(model.R)
     sensors = values.shape[1]
-    mean, variance, drawn = np.zeros(values.shape), np.zeros(values.shape), np.zeros((draws, *values.shape))
-    gated = np.zeros(values.shape, bool)
+    mean, variance, drawn = (spacious(shape, order="C") for shape in (values.shape, values.shape, (draws, *values.shape)))
+    gated = spacious(values.shape, bool, order="C")
     moment, count, log_likelihood = np.zeros((sensors * (model.lags + 1),) * 2), 0, 0.0
     made = [_simulate(model, noise[part], draws, rng) for part in readings.segments]
     for batch in together([part.stop - part.start for part in readings.segments], model.A):
@@ -141,16 +142,22 @@ def smooth(
         moment += done.covariance
         log_likelihood += done.log_likelihood
         for b, (n, part) in enumerate(zip(batch, parts, strict=True)):
-            rows = slice(0, part.stop - part.start)
-            mean[part], variance[part], gated[part] = done.means[rows, b, :, 0], done.variance[rows, b], done.gated[rows, b]
-            drawn[:, part] = np.moveaxis(done.means[rows, b, :, 1:] + made[n][0], 2, 0)
+            rows = part.stop - part.start
+            for some in in_turn(slabs(rows, sensors * (draws + 1)), done.means, done.variance, made[n][0], mean, variance, drawn):
+                to = slice(part.start + some.start, part.start + some.stop)
+                mean[to], variance[to], gated[to] = done.means[some, b, :, 0], done.variance[some, b], done.gated[some, b]
+                drawn[:, to] = np.moveaxis(done.means[some, b, :, 1:] + made[n][0][some], 2, 0)
             moment += _second_moment(mean[part], model.lags)
-            count += max(rows.stop - model.lags, 0)
+            count += max(rows - model.lags, 0)
     return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
 
 
 def _target(values: FloatArray, mask: BoolArray, simulated: FloatArray) -> FloatArray:
-    return np.concatenate([np.where(mask, values, 0.0)[:, :, None], values[:, :, None] - simulated], axis=2)
+    target = spacious((*values.shape, 1 + simulated.shape[2]), order="C")
+    for part in in_turn(slabs(len(values), target[0].size), target, values, mask, simulated):
+        target[part, :, 0] = np.where(mask[part], values[part], 0.0)
+        target[part, :, 1:] = values[part, :, None] - simulated[part]
+    return target
 
 
 def _second_moment(mean: FloatArray, lags: int) -> FloatArray:
@@ -166,8 +173,11 @@ def _mirrored(rng: np.random.Generator, shape: tuple[int, ...], draws: int) -> F
     A draw is the posterior mean plus a deviation that is linear in these numbers, so deviations cancel against the mean in second
     moments averaged over draws: the links depend less on the seed. Source: Hammersley & Morton 1956 (antithetic variates).
     """
-    half = rng.standard_normal((*shape, (draws + 1) // 2))
-    return np.concatenate([half, -half], axis=-1)[..., :draws]
+    made, half = spacious((*shape, draws), order="C"), (draws + 1) // 2
+    for part in in_turn(slabs(shape[0], made[0].size), made):
+        made[part, ..., :half] = rng.standard_normal((part.stop - part.start, *shape[1:], half))
+        made[part, ..., half:] = -made[part, ..., : draws - half]
+    return made
 
 
 def _simulate(model: LinearModel, spread: FloatArray, draws: int, rng: np.random.Generator | None) -> tuple[FloatArray, FloatArray]:
@@ -176,13 +186,16 @@ def _simulate(model: LinearModel, spread: FloatArray, draws: int, rng: np.random
     if draws == 0 or rng is None:
         return np.zeros((rows, sensors, 0)), np.zeros((rows, sensors, 0))
     root = np.linalg.cholesky(model.Q + 1e-12 * np.eye(sensors))
-    shocks = np.einsum("ij,tjs->tis", root, _mirrored(rng, (rows, sensors), draws))
+    shocks = _mirrored(rng, (rows, sensors), draws)
     past = _mirrored(rng, (sensors * lags,), draws)
-    signal = np.zeros((rows, sensors, draws))
-    for t in range(rows):
-        now = past[:sensors] if t == 0 else model.A @ past + shocks[t]
-        if t > 0:
-            past = np.concatenate([now, past[:-sensors]])
-        signal[t] = now
-    noise = np.sqrt(spread)[:, :, None] * _mirrored(rng, (rows, sensors), draws)
-    return signal, signal + noise
+    signal = spacious((rows, sensors, draws), order="C")
+    for part in in_turn(slabs(rows, sensors * draws), shocks, signal):
+        for t, shock in enumerate(np.einsum("ij,tjs->tis", root, shocks[part]), start=part.start):
+            now = past[:sensors] if t == 0 else model.A @ past + shock
+            if t > 0:
+                past = np.concatenate([now, past[:-sensors]])
+            signal[t] = now
+    read = _mirrored(rng, (rows, sensors), draws)
+    for part in in_turn(slabs(rows, sensors * draws), read, signal, spread):
+        read[part] = signal[part] + np.sqrt(spread[part])[:, :, None] * read[part]
+    return signal, read
