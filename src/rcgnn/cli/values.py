@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CellsOption = Annotated[int | None, typer.Option("--max-cells", metavar="N", min=1, help="Most cells of all tables [default: by memory].")]
 
+DropOption = Annotated[list[str] | None, typer.Option("--drop", metavar="COL", help="Column to leave out, whatever it holds.")]
+
 
 def lag(text: str) -> str:
     """A delay of at least 1, or `auto`, as it was written.
