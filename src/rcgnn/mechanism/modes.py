@@ -21,7 +21,8 @@ import numpy as np
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from rcgnn.mechanism.refit import LEAST_BLOCKS, Blocks, Material, solve
+from rcgnn.mechanism.blocks import Blocks, solve
+from rcgnn.mechanism.refit import LEAST_BLOCKS, Material
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ROWS_PER_COEFFICIENT = 5
@@ -174,7 +175,8 @@ class _Equation:
         lag = np.concatenate([np.arange(1, max_lag + 1), links[:, 0]])
         source = np.concatenate([np.full(max_lag, j), links[:, 1]])
         x = np.concatenate([np.ones((len(draws), len(part.time), 1)), draws[:, part.time[:, None] - lag, source]], axis=2)
-        once, again = part.blocks.moments(x, draws[:, part.time, j], material.keep[part.time, j])
+        each, again = part.blocks.moments(x, draws[:, part.time, j], material.keep[part.time, j])
+        once = each.mean(axis=0)
         rows = float(once[0, 0])
         spread = draws.var(axis=(0, 1))[np.append(source, j)]
         variance = once.diagonal()[1:] / max(rows, 1.0) - (once[0, 1:] / max(rows, 1.0)) ** 2
