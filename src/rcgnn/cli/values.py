@@ -43,11 +43,14 @@ def cell(value: float | None) -> str:
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A frame as CSV, the whole file or none of it; its folder is made.
+    """A frame as CSV, the whole file or none of it; its folder is made. Text is guarded, see `encode.guarded`.
 
     Raises:
         InputError: the file cannot be written.
     """
+    from rcgnn.encode import guarded
+
+    table = table.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell).rename(columns=guarded)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))
