@@ -138,3 +138,9 @@ def test_equal_codes_alone_are_no_copy(monkeypatch):
     monkeypatch.setattr("rcgnn.data.copies._codes", lambda series: np.arange(len(series.values), dtype=np.uint64) % 200)
     table = concatenate([noise(200), noise(200, 1)])
     assert distinct(table)[0] is table
+
+
+def test_a_copy_in_another_mode_does_not_hide_one_in_the_same():
+    one = noise(100, gaps=0.0)
+    other = replace(one, regime=np.ones(100, np.int64), regime_names=("0", "1"))
+    assert distinct(concatenate([one, other, other]))[1][0].evidence["recordings"] == [[3, 2]]
