@@ -20,20 +20,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from dated import source, write
-from trust_page import calibration, level, steadiness, verdicts
+from trust_page import FELL, calibration, level, recordings, steadiness, verdicts
 from trust_systems import CONFIDENT, TOYS
-from trust_tables import CHANGES, NULLS, STEADY_LAG, change, fitted, from_prior, kept, null_table, steady_system, steady_table
+from trust_tables import (
+    CHANGES,
+    NULLS,
+    STEADY_LAG,
+    STEADY_ROWS,
+    STEADY_SENSORS,
+    change,
+    fitted,
+    from_prior,
+    kept,
+    null_table,
+    steady_system,
+    steady_table,
+)
 
 from rcgnn.bench.job import source_digest
 from rcgnn.bench.markdown import today
+from rcgnn.synth import simulate
 
 Line = dict[str, Any]
 FIRST = 21000
 TOY_ROWS = (300, 1000)
+RECORDINGS = (1, 2, 4)
 NULL_ROWS = (200, 500, 1500)
 NULL_GAPS = 0.3
-FELL = 0.05
-"""A confidence that falls by more has fallen."""
 
 
 class Part(NamedTuple):
@@ -41,13 +54,13 @@ class Part(NamedTuple):
 
     Attributes:
         tables: how many.
-        cases: how many tables -> what to run.
+        cases: how many tables, and the first seed -> what to run.
         run: one case -> one line.
         page: the lines -> Markdown.
     """
 
     tables: int
-    cases: Callable[[int], list[tuple[Any, ...]]]
+    cases: Callable[[int, int], list[tuple[Any, ...]]]
     run: Callable[..., Line]
     page: Callable[[Sequence[Line]], list[str]]
 
@@ -100,35 +113,57 @@ def prior(seed: int) -> Line:
         for k, i, j in np.argwhere((graph.confidence > 0) & ~own)
     ]
     sd = drawn.made.series.values.std(axis=0)
+    size = sd[:, None] / sd[None, :]
+    right = [np.array_equal(graph.adjacency[:, :, j] & ~own[:, j], truth[:, :, j]) for j in range(len(own))]
     slopes = [
-        (drawn.made.strength[key] * sd[key[2]] / sd[key[1]], e.in_units, e.in_units_low, e.in_units_high)
-        for key, e in graph.effects.items()
-        if drawn.family.startswith("linear") and truth[key]
+        (drawn.made.strength[k, i, j] / size[i, j], e.in_units, e.in_units_low, e.in_units_high, float(size[i, j]), right[j])
+        for (k, i, j), e in graph.effects.items()
+        if drawn.family.startswith("linear") and truth[k, i, j]
     ]
     true = {"rows": len(drawn.series.values), "sensors": len(graph.names), "missing": drawn.missing, "family": drawn.family}
     return true | {"candidates": candidates, "slopes": slopes, "true": int(pair.sum()), "found": int((graph.summary & pair).sum())}
 
 
-def _seeds(count: int) -> range:
-    return range(FIRST, FIRST + count)
+def again(seed: int) -> Line:
+    """One system recorded once, twice and four times: the confidence of every true link."""
+    made = simulate(steady_system(seed), seed=seed, rows=STEADY_ROWS, sensors=STEADY_SENSORS, recordings=RECORDINGS[-1])
+    true = np.argwhere(made.truth)
+    found = {}
+    for count in RECORDINGS:
+        graph = fitted(made.series.rows(slice(0, count * STEADY_ROWS)), STEADY_LAG).graph
+        found[str(count)] = [(float(graph.confidence[k, i, j]), bool(graph.adjacency[k, i, j])) for k, i, j in true]
+    return {"system": steady_system(seed), "found": found}
 
 
-def _nulls(count: int) -> list[tuple[Any, ...]]:
+def _seeds(count: int, first: int) -> range:
+    return range(first, first + count)
+
+
+def _tables(count: int, first: int) -> list[tuple[Any, ...]]:
+    return [(seed,) for seed in _seeds(count, first)]
+
+
+def _toys(count: int, first: int) -> list[tuple[Any, ...]]:
+    return [(name, rows, seed) for name in TOYS for rows in TOY_ROWS for seed in _seeds(count, first)]
+
+
+def _nulls(count: int, first: int) -> list[tuple[Any, ...]]:
     """A quarter as many tables with gaps: they take ten times as long."""
     return [
         (system, rows, missing, seed)
         for missing, some in ((0.0, count), (NULL_GAPS, -(-count // 4)))
         for system in NULLS
         for rows in NULL_ROWS
-        for seed in _seeds(some)
+        for seed in _seeds(some, first)
     ]
 
 
 PARTS: dict[str, Part] = {
-    "steady": Part(40, lambda count: [(seed,) for seed in _seeds(count)], steady, steadiness),
+    "steady": Part(40, _tables, steady, steadiness),
+    "again": Part(40, _tables, again, recordings),
     "null": Part(20, _nulls, null, level),
-    "toys": Part(20, lambda count: [(name, rows, seed) for name in TOYS for rows in TOY_ROWS for seed in _seeds(count)], toy, verdicts),
-    "prior": Part(100, lambda count: [(seed,) for seed in _seeds(count)], prior, calibration),
+    "toys": Part(20, _toys, toy, verdicts),
+    "prior": Part(100, _tables, prior, calibration),
 }
 
 
@@ -145,9 +180,9 @@ def _lines(part: str, cases: list[tuple[Any, ...]], jobs: int) -> Iterator[Line]
 def _kept(part: str, count: int, given: argparse.Namespace) -> list[Line]:
     """The lines of a part, from the file where it was finished before."""
     kept_ = json.loads(given.keep.read_text(encoding="utf-8")) if given.keep and given.keep.exists() else {}
-    key = f"{part} {count} {source_digest()}"
+    key = f"{part} {count} {source_digest()}" + (f" from {given.first}" if given.first != FIRST else "")
     if key not in kept_:
-        kept_[key] = list(_lines(part, PARTS[part].cases(count), given.jobs))
+        kept_[key] = list(_lines(part, PARTS[part].cases(count, given.first), given.jobs))
         if given.keep:
             given.keep.write_text(json.dumps(kept_), encoding="utf-8")
     return list(kept_[key])
@@ -158,11 +193,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", type=lambda text: text.split(","), default=list(PARTS), metavar="A,B", help=", ".join(PARTS))
     parser.add_argument("--tables", type=int, help="of each kind, instead of each part's own number")
+    parser.add_argument("--first", type=int, default=FIRST, metavar="SEED", help=f"first seed of every part; {FIRST}")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path, metavar="FILE", help="finished parts")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(argv)
-    text = [f"# How far an answer can be trusted, {today()}", "", *source(), f"Fits: `select.refine=off`. Seeds from {FIRST} on."]
+    text = [f"# How far an answer can be trusted, {today()}", "", *source(), f"Fits: `select.refine=off`. Seeds from {given.first} on."]
     for name in given.parts:
         text += ["", *PARTS[name].page(_kept(name, given.tables or PARTS[name].tables, given))]
     write("\n".join(text) + "\n", given.out, "trust")

@@ -15,6 +15,8 @@ from rcgnn.bench.statistics import BINS, Reliability, reliability
 
 Line = dict[str, Any]
 RESAMPLES = 400
+FELL = 0.05
+"""A confidence that falls by more has fallen."""
 
 
 def share(hits: int, of: int) -> str:
@@ -56,6 +58,30 @@ def _kept(found: Sequence[Line]) -> list[str]:
     total = {name: sum(one[name] for one in found) for name in found[0]}
     shares = share(total["same"], len(found)), number(total["jaccard"] / len(found)), share(total["lost"], total["sure"])
     return [*shares, str(total["gained"]), share(total["fell"], total["sure"]), str(total["drawn"])]
+
+
+def recordings(lines: Sequence[Line]) -> list[str]:
+    """What new recordings of the same system do to the confidence of true links."""
+    counts = list(lines[0]["found"])
+    rows = []
+    for label, some in (*((key[0], mine) for key, mine in _by(lines, "system")), ("all", lines)):
+        for count in counts:
+            before, now = ([pair for line in some for pair in line["found"][which]] for which in (counts[0], count))
+            sure = [(was[0], is_) for was, is_ in zip(before, now, strict=True) if was[0] >= CONFIDENT and was[1]]
+            mean = number(float(np.mean([c for c, _ in now])))
+            lost = share(sum(not is_[1] for _, is_ in sure), len(sure))
+            fell = share(sum(is_[0] < was - FELL for was, is_ in sure), len(sure))
+            rows.append(
+                [label, count, mean, share(sum(link for _, link in now), len(now)), *([lost, fell] if count != counts[0] else "--")]
+            )
+    head = ["system", "recordings", "mean confidence of true links", "found", "sure links lost", "sure links that lost .05 of confidence"]
+    return [
+        "## New recordings of the same system",
+        "",
+        f"{len(lines)} systems; sure: a link of {CONFIDENT} in one recording.",
+        "",
+        *table(head, rows),
+    ]
 
 
 def level(lines: Sequence[Line]) -> list[str]:
@@ -137,12 +163,26 @@ def calibration(lines: Sequence[Line]) -> list[str]:
         ),
         "",
         "Strengths: share of 95 % intervals that hold the true slope, for links found at their true lag (linear systems); rank of the true",
-        "slope in a normal distribution with the interval's centre and width.",
+        "slope in a normal distribution with the interval's centre and width; half width of the standardised strength. Right parents: the",
+        "effect's parents, with lags, are the true ones.",
         "",
         *table(
-            ["tables", "inside", "rank"], [[name, *_intervals(some)] for name, some in groups.items() if any(x["slopes"] for x in some)]
+            ["links", "inside", "rank", "median half width"],
+            [[name, *_intervals(some)] for name, some in (groups | _by_parents(clean, gaps)).items() if any(x["slopes"] for x in some)],
         ),
     ]
+
+
+def _by_parents(clean: Sequence[Line], gaps: Sequence[Line]) -> dict[str, list[Line]]:
+    def only(lines: Sequence[Line], *, right: bool) -> list[Line]:
+        return [line | {"slopes": [s for s in line["slopes"] if s[5] == right]} for line in lines]
+
+    return {
+        "right parents": only([*clean, *gaps], right=True),
+        "right parents, complete": only(clean, right=True),
+        "right parents, gaps": only(gaps, right=True),
+        "a parent wrong or missed": only([*clean, *gaps], right=False),
+    }
 
 
 def _by(lines: Sequence[Line], *names: str) -> Iterator[tuple[tuple[Any, ...], list[Line]]]:
@@ -175,10 +215,11 @@ def _figures(lines: Sequence[Line]) -> list[str]:
 
 
 def _intervals(lines: Sequence[Line]) -> list[str]:
-    true, centre, low, high = np.array([s for x in lines for s in x["slopes"]]).T
+    true, centre, low, high, size, _ = np.array([s for x in lines for s in x["slopes"]]).T
     deviation = np.maximum(high - low, 1e-300) / (2 * stats.norm.ppf(0.975))
     inside = int(((low <= true) & (true <= high)).sum())
-    return [share(inside, len(true)), _uniform(stats.norm.cdf((true - centre) / deviation))]
+    half = number(float(np.median((high - low) / 2 * size)))
+    return [share(inside, len(true)), _uniform(stats.norm.cdf((true - centre) / deviation)), half]
 
 
 def _uniform(rank: NDArray[np.float64]) -> str:

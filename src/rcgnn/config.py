@@ -39,7 +39,8 @@ class DataConfig(Section):
         None, description="average readings in bins of this length, such as 10min; empty: rows as they are. A number: unit of the time"
     )
     clean: Switch = Field(
-        "auto", description="mark stuck values, sentinels and spikes as missing, remove drift: `auto` acts on what was found"
+        "auto",
+        description="mark stuck values, sentinels and spikes as missing, remove drift, leave repeats out: `auto` acts on what was found",
     )
     scale: bool = Field(True, description="standardise every sensor; off only in `origin-before`")
     window: int = Field(24, ge=2, description="rows in one training window of the network")

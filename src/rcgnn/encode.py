@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import struct
 import tokenize
 import zipfile
@@ -23,13 +24,44 @@ def as_json(value: Mapping[str, Any]) -> bytes:
     return utf8(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
 
 
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet may take for a formula, and one that is guarded already."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def guarded(text: str) -> str:
+    r"""A cell of a CSV file that no spreadsheet computes: what begins like a formula and is no number gets an apostrophe before it.
+
+    Source: OWASP, CSV Injection.
+
+    Example:
+        >>> guarded("=cmd|' /C calc'!A0"), guarded("+5V"), guarded("-5"), guarded("flow")
+        ("'=cmd|' /C calc'!A0", "'+5V", '-5', 'flow')
+    """
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """What `guarded` made a cell of: `unguarded(guarded(text)) == text` for every text.
+
+    Example:
+        >>> unguarded("'+5V"), unguarded("''+5V"), unguarded("'quoted'")
+        ('+5V', "'+5V", "'quoted'")
+    """
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """A table with quoted text; what is absent is an empty cell, keys that are no column are left out."""
+    """A table with quoted text, guarded; what is absent is an empty cell, keys that are no column are left out."""
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    table.writeheader()
-    table.writerows({name: "" if row[name] is None else row[name] for name in columns} for row in rows)
+    table.writerow({name: guarded(name) for name in columns})
+    table.writerows({name: _cell(row[name]) for name in columns} for row in rows)
     return utf8(text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    return guarded(value) if isinstance(value, str) else "" if value is None else value
 
 
 DEFLATED = 2**20

@@ -14,6 +14,7 @@ from rcgnn.aside import Aside, Task, Told, aside, pays
 from rcgnn.budget import Budget
 from rcgnn.config import Config
 from rcgnn.data.cleaning import clean
+from rcgnn.data.copies import distinct
 from rcgnn.data.counts import stabilised
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.resample import regular
@@ -67,7 +68,7 @@ class Fit:
         summary: plain facts: seconds by stage, ranges before and after, basis, what the network gained.
         state: network weights by name.
         scaler: how readings were scaled.
-        series: the table as it was fitted: with even steps where `data.resample` asks for them.
+        series: the table as it was fitted: with even steps where `data.resample` asks for them, without rows that repeat others.
         quality: the data-quality report; None for the origin's recipes.
         prepared, signal, screened, refined: the stages' own results; None where a stage did not run.
         decision: what was decided about the active sensors, and on what; None where no screen ran.
@@ -141,13 +142,14 @@ def fit_series(
 
 def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -> Fit:
     with course.stage("inspect"):
+        series, copies = (series, ()) if config.data.clean == "off" else distinct(series)
         whole, changes = (series, ()) if config.data.clean == "off" else splice(series)
         report = inspect(whole, min_observed=config.data.min_observed)
     with course.stage("clean"):
         cleaned = clean(whole, report, config.data.clean)
         prepared = prepare(whole, report, cleaned, config)
     facts = {"seconds": course.budget.took, "ranges": prepared.ranges(series)}
-    findings = [*changes, *report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
+    findings = [*copies, *changes, *report.findings, *cleaned.findings, *left_out(prior, prepared.active)]
     if config.data.max_lag == "auto":
         with course.stage("reach"):
             reached = course.keeper.kept("reach", lambda: reached_by(prepared, config, prior, course.budget))

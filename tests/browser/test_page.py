@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from browser.chrome import draw_all
 from browser.runs import CASES, HOSTILE, LONG
+from rcgnn.encode import unguarded
 from rcgnn.rundir import RunDir
 
 AXE = Path(__file__).parents[2] / ".browser" / "axe_playwright_python" / "axe.min.js"
@@ -192,7 +193,7 @@ def test_the_download_holds_the_links(visit, pages, tmp_path):
         time.sleep(0.05)
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
-    assert [(row["cause"], row["effect"], int(row["lag"])) for row in rows] == [
+    assert [(unguarded(row["cause"]), unguarded(row["effect"]), int(row["lag"])) for row in rows] == [
         (graph.names[i], graph.names[j], k) for k, i, j in graph.links()
     ]
     assert [float(row["strength"]) for row in rows] == pytest.approx([graph.strength[key] for key in graph.links()], rel=1e-4)

@@ -166,3 +166,10 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(where, tmp_path):
         with pytest.raises(InputError, match="cannot be written"):
             Store(tmp_path / "runs.jsonl").append("a", {})
     assert precious.read_text(encoding="utf-8") == "mine"
+
+
+def test_forecasts_and_paths_are_guarded_against_spreadsheets(tmp_path):
+    import pandas as pd
+
+    save_table(tmp_path / "t.csv", pd.DataFrame({"row": [-1], "sensor": ["=1+1"], "+5V": [-0.5]}))
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "row,sensor,'+5V\n-1,'=1+1,-0.5\n"

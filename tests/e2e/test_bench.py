@@ -119,6 +119,16 @@ def test_from_suite_to_report(rcgnn, place):
     assert {link["key"] for link in links} <= {row["key"] for row in found}
 
 
+def test_the_limit_of_cells_holds_for_every_table(rcgnn, place):
+    (place / "suite.yaml").write_text(SHORT, encoding="utf-8")
+    done = rcgnn("bench", place / "suite.yaml", "--out", place / "out", "--methods", "empty", "--max-cells", 599)
+    assert done.code == 0, done.err
+    assert {row["error"] for row in rows(place / "out")} == {
+        f"TableError: {name}: expected at most 599 cells, got 120 rows x 5 columns = 600; leave out columns or rows, or raise --max-cells."
+        for name in ("linear", "ar1")
+    }
+
+
 def test_the_report_says_what_the_rows_say(rcgnn, place):
     out = place / "out"
     assert rcgnn("bench", place / "suite.yaml", "--out", out, "--methods", own("sure", "granger", "empty")).code == 0

@@ -182,3 +182,15 @@ def test_which_failures_are_not_tried_again(tmp_path, stored, limit, reused):
     found = run_all([job], limits=Limits(1, limit), store=store)
     assert found.reused == int(reused)
     assert (found.lines[0][1]["error"] is not None) == reused
+
+
+def test_a_table_that_is_too_large_is_a_failed_run(tmp_path):
+    limited = dataclasses.replace(SMALL, max_cells=479)
+    assert "expected at most 479 cells, got 120 rows x 4 columns = 480" in run_job(Job(limited, "empty"))["error"]
+    assert run_job(Job(dataclasses.replace(SMALL, max_cells=480), "empty"))["error"] is None
+    assert "got 3,000 rows" in run_job(Job(dataclasses.replace(limited, rows=None, recordings=2), "empty"))["error"]
+    assert Job(SMALL, "empty").key != Job(limited, "empty").key, "a run that failed on the limit holds for that limit alone"
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n3,4\n", encoding="utf-8")
+    (tmp_path / "truth.csv").write_text("cause,effect\na,b\n", encoding="utf-8")
+    real = Case("real", "clean", 1, folder=tmp_path, content="x", max_cells=3)
+    assert "expected at most 3 cells" in run_job(Job(real, "empty"))["error"]

@@ -171,3 +171,33 @@ def test_nothing_to_read_is_said():
     assert "no cell of the 2 columns" in refusal({"a": [None, 1.0], "b": ["x", "x"]}, Roles(na=("x", "1")))
     assert "no column is left for a sensor; the table has only t, m" in refusal({"t": [1, 2], "m": ["x", "y"]}, Roles(time="t", regime="m"))
     assert read({"a": [1.0, None]}).mask.ravel().tolist() == [True, False]
+
+
+def test_columns_are_left_out_whatever_they_hold():
+    table = {"day": DAYS, "note": ["a", "b", "c"], "a": [1, 2, 3], "b": [4, 5, 6], "c": [7, 8, 9]}
+    found = read(table, Roles(drop=("note", "b")))
+    assert found.names == ("a", "c")
+    assert found.values.tolist() == [[1, 7], [2, 8], [3, 9]]
+    assert found.time is not None
+    assert read(table, Roles(drop=("note", "day"))).time is None
+
+
+def test_a_column_to_leave_out_must_be_there():
+    table = {"flow": [1.0, 2.0], "level": [2.0, 1.0], "note": ["a", "b"]}
+    assert "t: there is no column 'notes' for --drop; did you mean 'note'?" in refusal(table, Roles(drop=("notes",)))
+    assert "the columns are flow, level, note." in refusal(table, Roles(drop=("zzz",)))
+    assert "'flow' is named for --regime and --drop; say one of them" in refusal(table, Roles(regime="flow", drop=("flow",)))
+    assert "'flow' is named for --time and --drop" in refusal(table, Roles(time="flow", drop=("flow",)))
+
+
+@pytest.mark.parametrize(
+    ("drop", "left"),
+    [(("level", "note"), "one sensor, 'flow'"), (("flow", "level", "note"), "no column")],
+)
+def test_two_sensors_must_be_left(drop, left):
+    table = {"flow": [1.0, 2.0], "level": [2.0, 1.0], "note": ["a", "b"]}
+    assert f"--drop leaves {left}; " in refusal(table, Roles(drop=drop))
+
+
+def test_what_is_left_out_is_no_sensor_where_time_and_mode_remain():
+    assert "--drop leaves no sensor; links need 2" in refusal({"m": [1, 2], "t": [1.0, 2.0], "a": [1, 2]}, Roles("t", "m", drop=("a",)))

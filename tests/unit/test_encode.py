@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from rcgnn.encode import as_csv, as_json, as_npz, dotted, from_npz
+from rcgnn.encode import as_csv, as_json, as_npz, dotted, from_npz, guarded, unguarded
 
 
 def test_json_holds_null_for_what_is_absent():
@@ -16,6 +16,42 @@ def test_json_holds_null_for_what_is_absent():
 
 def test_csv_has_an_empty_cell_for_what_is_absent_and_leaves_other_keys_out():
     assert as_csv(("a", "b"), [{"a": 'x"y', "b": None, "c": 3}, {"a": "", "b": 0.5, "c": 4}]) == b'"a","b"\n"x""y",""\n"",0.5\n'
+
+
+FORMULAS = [
+    "=1+1",
+    "=cmd|x",
+    "+5V",
+    "-dP (bar)",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\uff1d1",
+    "-",
+    "-1-1",
+    "+inf",
+    "--5",
+    "-5 ",
+]
+HARMLESS = ["flow", "", "5", "-5", "+5", "-.5", "+1.5e-3", "-1E9", "a=b", "5-3", " =1", "'quoted'", "'", "it's"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_a_spreadsheet_would_compute_is_guarded(text):
+    assert guarded(text) == "'" + text
+    assert as_csv((text,), [{text: text}]).decode().count("\"'") == 2, "in the header and in the cell"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_other_text_and_numbers_stay(text):
+    assert guarded(text) == text
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *HARMLESS, *("'" + text for text in (*FORMULAS, *HARMLESS)), "''=1"])
+def test_what_is_guarded_comes_back(text):
+    assert unguarded(guarded(text)) == text
+    assert unguarded(guarded(guarded(text))) == guarded(text)
 
 
 def test_npz_round_trip_and_equal_bytes():

@@ -80,6 +80,15 @@ def test_summary_matrix_is_the_summary_graph(names):
     assert [row[0] for row in rows][:3] == list(names[:3])
 
 
+@pytest.mark.parametrize("form", ["csv", "csv-lags"])
+def test_csv_is_guarded_against_spreadsheets(form):
+    graph = example(("=1+1", "@x", "-5", "+5V"))
+    head, *rows = list(csv.reader(io.StringIO(written(graph, form).decode(), newline="")))
+    shown = ["'=1+1", "'@x", "-5", "'+5V"]
+    assert head[-4:] == shown, "a number stays"
+    assert [row[-5] for row in rows] == shown * (len(rows) // 4)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_equal_graphs_give_equal_bytes_and_an_empty_one_is_written_too(form):
     assert written(example(), form) == written(example(), form)

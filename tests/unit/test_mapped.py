@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import rcgnn.mapped
-import rcgnn.mechanism.refit
+import rcgnn.mechanism.blocks
 import rcgnn.series
 from rcgnn.config import Config
 from rcgnn.mapped import LARGE, in_turn, let_go, spacious
@@ -121,7 +121,7 @@ def test_a_fit_finds_the_same_part_by_part(monkeypatch):
     whole = fit_series(series, config)
     for name, value in {"SLAB": 90, "LEAST_SLAB": 10, "BLOCK_CELLS": 1400}.items():
         monkeypatch.setattr(rcgnn.series, name, value)
-    monkeypatch.setattr(rcgnn.mechanism.refit, "SLAB", 90)
+    monkeypatch.setattr(rcgnn.mechanism.blocks, "SLAB", 90)
     parts = fit_series(series, config)
     assert len(rcgnn.series.slabs(*series.shape)) > 1
     assert len(rcgnn.series.sensor_blocks(series.shape)) > 1

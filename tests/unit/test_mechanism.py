@@ -13,9 +13,10 @@ from rcgnn.config import Config
 from rcgnn.encode import as_npz, from_npz
 from rcgnn.errors import InputError
 from rcgnn.graph import CausalGraph
+from rcgnn.mechanism.blocks import Blocks, solve
 from rcgnn.mechanism.effects import described, margins
 from rcgnn.mechanism.equations import Mechanism
-from rcgnn.mechanism.refit import Blocks, Material, Regression, learn, refit, solve
+from rcgnn.mechanism.refit import Material, learn, refit, regression
 from rcgnn.pipeline import fit_series
 from rcgnn.series import Series
 from rcgnn.synth import simulate
@@ -86,7 +87,7 @@ def test_resamples_are_least_squares_on_repeated_rows():
     rng = np.random.default_rng(1)
     blocks = Blocks.of(60, 1, rng)
     features = np.column_stack([np.ones(60), x[:, 0]])
-    again = solve(blocks.moments(Regression(material(x), np.arange(60), np.array([[0, 0, 1]]), 1))[1])
+    again = solve(blocks.moments(regression(material(x), np.arange(60), np.array([[0, 0, 1]]), 1))[1])
     piece = np.repeat(np.arange(blocks.weight.shape[1]), blocks.piece)[:60]
     for r in (0, 7):
         often = np.repeat(np.arange(60), blocks.weight[r, piece].astype(int))
@@ -124,6 +125,74 @@ def test_what_missing_readings_may_have_been_is_part_of_the_interval():
     spread = margins(refit(material(x, draws=unsure), TERMS, 2, np.random.default_rng(0)))
     at = [4, 7, 8]
     assert (spread[at] > 1.5 * sure[at]).all()
+
+
+def test_resamples_are_widened_to_the_variance_that_is_due():
+    """Within a draw, from draw to draw, from family to family; by the formula, on two families of three draws."""
+    rng, rows = np.random.default_rng(4), 300
+    x = np.concatenate([np.ones((6, rows, 1)), rng.standard_normal((6, rows, 1)) + 0.2 * np.arange(6)[:, None, None]], axis=2)
+    y = (0.5 + 0.1 * np.arange(6)[:, None]) * x[:, :, 1] + rng.standard_normal((6, rows))
+    blocks = Blocks.of(rows, 6, rng)
+    _, spread = blocks.fit(lambda part: (x[:, part], y[:, part], np.ones(rows, bool)[part]), families=2)
+    each, again = blocks.moments(lambda part: (x[:, part], y[:, part], np.ones(rows, bool)[part]))
+    own, plain = solve(each), solve(again)
+    count = rows // blocks.length
+    within = ((plain - own[np.arange(200) % 6]) ** 2).mean(axis=0) * rows / (rows - 2) * count / (count - 1)
+    draws = np.mean([own[:3].var(axis=0, ddof=1), own[3:].var(axis=0, ddof=1)], axis=0)
+    family = (own[:3].mean(axis=0) - own[3:].mean(axis=0)) ** 2 / 2
+    due = within + (1 + 1 / 3) * draws / (1 - np.minimum(draws / within, 0.8)) + 1.5 * family
+    np.testing.assert_allclose(spread.var(axis=0, ddof=1), due, rtol=1e-9)
+    np.testing.assert_allclose(spread.mean(axis=0), plain.mean(axis=0), rtol=1e-9)
+
+
+def noisy_or_not(share: float) -> tuple[Material, np.ndarray, np.ndarray]:
+    """A cause whose noise was taken for a fault of the sensor: draws without it, and the readings themselves."""
+    rng = np.random.default_rng(6)
+    cause, noise = rng.standard_normal((2, 800))
+    x = np.column_stack([cause + share * noise, 0.5 * cause + 0.5 * rng.standard_normal(800)])
+    drawn = np.stack([np.column_stack([cause + 0.05 * rng.standard_normal(800), x[:, 1]]) for _ in range(4)])
+    keep = np.ones(x.shape, bool)
+    scaled = replace(material(10 * x + 7, keep, drawn, offset=np.full(2, 7.0), unit=np.full(2, 10.0)), read=x)
+    slope = [np.linalg.lstsq(np.column_stack([np.ones(800), z[:, 0]]), x[:, 1], rcond=None)[0][1] for z in (drawn[0], x)]
+    return scaled, np.array(slope), x
+
+
+def test_whose_the_noise_is_is_part_of_the_interval():
+    """Taken for measurement noise and taken for signal: the strength lies between, the interval holds both."""
+    given, slopes, _ = noisy_or_not(0.6)
+    terms = np.array([(1, 0, 0), (1, 1, 1), (0, 0, 1)])
+    found = refit(given, terms, 1, np.random.default_rng(0))
+    alone = refit(replace(given, read=None), terms, 1, np.random.default_rng(0))
+    low, high = found.coefficient[2] + margins(found)[2] * np.array([-1, 1])
+    assert abs(slopes[0] - slopes[1]) > 2 * margins(alone)[2], "the two differ clearly"
+    assert low < slopes.min() < found.coefficient[2] < slopes.max() < high
+    assert alone.coefficient[2] == pytest.approx(slopes[0], abs=0.03)
+
+
+def test_cells_are_draws_and_readings_where_these_count():
+    given, _, x = noisy_or_not(0.6)
+    keep = given.keep.copy()
+    keep[3, 0] = False
+    both = replace(given, keep=keep).cells(np.array([2, 3]), 0)
+    np.testing.assert_allclose(both[:4], given.draws[:, [2, 3], 0])
+    np.testing.assert_allclose(both[4:, 0], x[2, 0])
+    np.testing.assert_allclose(both[4:, 1], given.draws[:, 3, 0])
+    assert len(replace(given, read=None).cells(np.array([2]), 0)) == 4
+
+
+def test_readings_stand_in_the_units_of_the_draws():
+    """The state space runs (gaps): where a reading counts, a draw is that reading but for the smallest noise that is taken off."""
+    plant = simulate("linear", seed=1, rows=400, sensors=4)
+    x = np.where(np.random.default_rng(0).random((400, 4)) < 0.1, np.nan, 1e3 * plant.series.values + 7)
+    done = fit_series(Series.of(x), Config().override(["select.refine=off", "select.halves=0"]))
+    assert done.prepared is not None
+    assert done.signal is not None
+    given = Material.of(done.prepared.cleaned, done.prepared.scaled, done.prepared.scaler, done.signal)
+    assert given.read is not None
+    off = np.where(given.keep, given.read - given.mean, 0.0)
+    assert 0.0 < off.std() < 0.15
+    in_units = given.offset + given.unit * given.read
+    np.testing.assert_allclose(in_units[given.keep], given.table.values[given.keep], rtol=1e-6)
 
 
 def test_too_few_rows_have_no_interval():

@@ -314,3 +314,29 @@ def test_air_quality():
     assert report.sensor("NMHC_GT").missing_rate == pytest.approx(0.9, abs=0.01)
     raw = Series.of(np.where(s.mask, s.values, -200.0), names=s.names)
     assert [q.sentinel for q in inspect(raw).sensors] == [-200.0] * 13
+
+
+def gaps_of(steps, recording=None):
+    time = np.concatenate([[0.0], np.cumsum(steps)])
+    x = np.random.default_rng(0).standard_normal((len(time), 2))
+    number = np.array(recording or [0] * len(time))
+    table = Series(x, np.ones(x.shape, bool), ("a", "b"), time=time, recording=number)
+    report = inspect(table, min_observed=3)
+    found = [finding for finding in report.findings if finding.evidence["kind"] == "time_gaps"]
+    assert len(table.segments()) == 1 + sum(finding.evidence["gaps"] for finding in found) + (recording is not None)
+    return found
+
+
+def test_gaps_in_time_are_told():
+    [told] = gaps_of([60.0] * 5 + [91.0] + [60.0] * 5 + [600.0] + [60.0] * 5)
+    assert told.message == (
+        "table: 2 gaps in time are longer than 1.5 steps of 60; the longest, 600, from row 12 (time 691) to row 13 (1291)."
+    )
+    assert told.evidence == {"kind": "time_gaps", "gaps": 2, "usual": 60.0, "longest": 600.0, "rows": [12, 13], "time": [691.0, 1291.0]}
+    [one] = gaps_of([1.0] * 9 + [2.0])
+    assert one.message == "table: one gap in time is longer than 1.5 steps of 1: 2, from row 10 (time 9) to row 11 (11)."
+
+
+def test_steps_that_differ_little_and_steps_between_recordings_are_no_gaps():
+    assert not gaps_of([60.0] * 5 + [90.0] + [60.0] * 5)
+    assert not gaps_of([1.0] * 5 + [500.0] + [1.0] * 5, recording=[0] * 6 + [1] * 6)

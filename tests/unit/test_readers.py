@@ -435,3 +435,27 @@ def test_development_sets():
 )
 def test_a_header_is_not_taken_for_a_title(put, content, names):
     assert read_table(put(content)).names == names
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet", "table.npz"])
+def test_columns_are_left_out_of_every_kind_of_file(tmp_path, name):
+    path = tmp_path / name
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [5.0, 6.0]})
+    if name.endswith("npz"):
+        np.savez(path, values=frame.to_numpy(), names=np.array(list("abc")))
+    else:
+        frame.to_csv(path, index=False) if name.endswith("csv") else frame.to_parquet(path)
+    assert read_table(path, drop="b").names == ("a", "c")
+    assert read_tables([path, path], drop=["b"], max_cells=8 if name.endswith("parquet") else 12).values.tolist() == [[1, 5], [2, 6]] * 2
+    with pytest.raises(TableError, match="there is no column 'd' for --drop"):
+        read_table(path, drop=["d"])
+    with pytest.raises(TableError, match="--drop leaves one sensor, 'a'; links need 2"):
+        read_table(path, drop=["b", "c"])
+
+
+def test_a_parquet_column_that_is_no_number_may_be_left_out(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"a": [1.0, 2.0], "parts": [[1, 2], [3]], "c": [5.0, 6.0]}).to_parquet(path)
+    with pytest.raises(TableError, match="'parts' must hold numbers"):
+        read_table(path)
+    assert read_table(path, drop=["parts"]).names == ("a", "c")

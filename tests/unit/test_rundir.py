@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from rcgnn import rundir
 from rcgnn.config import Config
+from rcgnn.encode import unguarded
 from rcgnn.errors import RunDirError
 from rcgnn.graph import CausalGraph, Contrast, Slope
 from rcgnn.health import Finding, GraphHealth, HealthRecord, LossHealth
@@ -154,7 +155,7 @@ def test_any_names_come_back(tmp_path, names):
     run.write_graph(graph)
     assert run.graph().names == tuple(names)
     with (run.path / "edges.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [{column: unguarded(cell) for column, cell in row.items()} for row in csv.DictReader(file)]
     expected = [{column: "" if row[column] is None else str(row[column]) for column in rundir.EDGE_COLUMNS} for row in graph.rows()]
     assert rows == expected
 

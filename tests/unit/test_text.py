@@ -64,6 +64,19 @@ def test_what_is_no_text_is_told_apart(raw, words):
 
 
 @pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (codecs.BOM_UTF8 + b"a;\xff\n", 5),
+        (codecs.BOM_UTF16_LE + b"a\x00\x00\xd8\x41\x00", 4),
+        (codecs.BOM_UTF16_BE + b"\x00a\xd8\x00\x00\x41", 4),
+    ],
+)
+def test_the_broken_byte_is_counted_from_the_beginning_of_the_file(raw, place):
+    with pytest.raises(TableError, match=f"byte {place} is not valid utf-"):
+        decode(raw, "t")
+
+
+@pytest.mark.parametrize(
     ("text", "layout"),
     [
         ("a;b\n1;2\n", Layout(";", ("a", "b"), 1)),

@@ -193,3 +193,13 @@ def test_published_truths(table, links):
     truth = read_truth(file, names, 3)
     assert truth.window is None
     assert truth.summary.sum() == links
+
+
+def test_names_that_a_spreadsheet_would_compute_come_back(tmp_path):
+    names = ("=A1", "'=A1", "-5")
+    links = window((1, 0, 1), (0, 1, 2))
+    write_truth(tmp_path / "t.csv", links, names)
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()[1:] == ["''=A1,-5,0", "'=A1,''=A1,1"]
+    assert np.array_equal(read_truth(tmp_path / "t.csv", names, 3).window, links)
+    (tmp_path / "own.csv").write_text("cause,effect,lag\n=A1,-5,0\n", encoding="utf-8")
+    assert read_truth(tmp_path / "own.csv", names, 3).window[0, 0, 2], "a name as it is called"

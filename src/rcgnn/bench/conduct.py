@@ -30,6 +30,7 @@ class Plan:
         data: folder of the real tables.
         limits: workers, seconds a fit, whether finished runs count.
         command: for the report.
+        max_cells: of one table; None: by memory.
     """
 
     methods: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Plan:
     data: Path | None = None
     limits: Limits = field(default_factory=Limits)
     command: str = ""
+    max_cells: int | None = None
 
 
 def jobs_of(suite: Suite, plan: Plan) -> tuple[list[Job], list[Skipped]]:
@@ -54,8 +56,8 @@ def jobs_of(suite: Suite, plan: Plan) -> tuple[list[Job], list[Skipped]]:
             if isinstance(case, Skipped):
                 skipped.append(case)
                 continue
-            wanted = plan.methods or suite.methods
-            jobs += [Job(case, m, plan.settings if m == OURS else (), suite.name, block.name) for m in wanted]
+            wanted, limited = plan.methods or suite.methods, replace(case, max_cells=plan.max_cells)
+            jobs += [Job(limited, m, plan.settings if m == OURS else (), suite.name, block.name) for m in wanted]
     return jobs, skipped
 
 

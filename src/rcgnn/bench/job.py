@@ -64,6 +64,7 @@ class Case:
         recordings: independent runs of the system.
         content: digest of a real table's files; empty for a simulated one.
         folder: where a real table lies; no part of what makes two results the same.
+        max_cells: rows times columns at most; None: as many as memory has room for.
     """
 
     system: str
@@ -76,6 +77,7 @@ class Case:
     recordings: int = 1
     content: str = ""
     folder: Path | None = field(default=None, compare=False)
+    max_cells: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Job:
 
     def facts(self) -> dict[str, Any]:
         """What makes two results the same, but for the source code."""
-        return {**{k: v for k, v in asdict(self.case).items() if k != "folder"}, "method": self.method, "settings": self.settings}
+        without = {"folder"} | ({"max_cells"} if self.case.max_cells is None else set())
+        return {**{k: v for k, v in asdict(self.case).items() if k not in without}, "method": self.method, "settings": self.settings}
 
     @property
     def key(self) -> str:
@@ -157,17 +160,21 @@ def table(case: Case) -> tuple[Series, Truth, int]:
     Raises:
         RcgnnError: the case cannot be made.
     """
+    from rcgnn.data.limits import Limit
     from rcgnn.evaluate import Truth, read_truth
     from rcgnn.synth import CELLS, DEFAULT_CORRUPTION, corrupt, parse_corruption, simulate
+    from rcgnn.synth.registry import ROWS, USUAL_ROWS
 
     own = case.cell == DEFAULT
     faults = CELLS["clean"] if own and case.folder else DEFAULT_CORRUPTION.get(case.system, {}) if own else parse_corruption(case.cell)
     if case.folder is not None:
         from rcgnn.data.readers import read_table
 
-        series, lags = read_table(case.folder), case.max_lag or LEAST_LAG
+        series, lags = read_table(case.folder, max_cells=case.max_cells), case.max_lag or LEAST_LAG
         truth = read_truth(case.folder / "truth.csv", series.names, lags)
         return corrupt(series, faults, seed=case.seed, truth=truth.window), truth, lags
+    rows = case.rows or ROWS.get(case.system, USUAL_ROWS)
+    Limit.of(case.max_cells).check(case.system, rows * case.recordings, case.sensors)
     made = simulate(case.system, seed=case.seed, rows=case.rows, sensors=case.sensors, regimes=case.regimes, recordings=case.recordings)
     series = corrupt(made.series, faults, seed=case.seed, truth=made.truth)
     return series, Truth.of(made.truth), case.max_lag or max(LEAST_LAG, made.max_lag)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rcgnn.cli.engines import AddressOption, EngineName, EngineOption, engine_of
+from rcgnn.cli.values import CellsOption
 
 SHOWN = ("runs", "failed", "AUPRC", "chance", "F1", "precision", "recall", "FDR", "s")
 
@@ -24,6 +25,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     address: AddressOption = None,
     limit: Annotated[float, typer.Option(min=0, help="Seconds that one fit may take; 0: no limit.")] = 600,
     data: Annotated[Path | None, typer.Option(metavar="DIR", envvar="RCGNN_DATA", help="Folder of the real tables.")] = None,
+    max_cells: CellsOption = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Keep finished runs of the same code, or run all again.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -48,6 +50,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
         data,
         Limits(jobs, limit or None, fresh=not resume, engine=engine_of(engine, address)),
         shlex.join(["rcgnn", *sys.argv[1:]]),
+        max_cells,
     )
     folder, errors = out or Path("bench") / what.name, console(stderr=True)
     done = conduct(what, plan, folder, tell=lambda *told: None if quiet else errors.print(safe(short(*told))))

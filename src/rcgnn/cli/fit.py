@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rcgnn.cli.values import CellsOption, lag
+from rcgnn.cli.values import CellsOption, DropOption, lag
 
 REFUSAL = "fit: --truth is refused, since what learns must not see the answer; fit first, then `rcgnn score RUN --truth FILE`."
 
@@ -35,6 +35,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the time of each row.")] = None,
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
+    drop: DropOption = None,
     max_cells: CellsOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start of every random number [default: 1337].")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [default: auto].")] = None,
@@ -70,6 +71,6 @@ def fit(  # noqa: PLR0913 - one parameter an option
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
-    reading = {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells}
+    reading = {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells, "drop": tuple(drop or ())}
     with together(), beside(tables, asked, log or ()) as others:
         fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet, resume=resume), others)

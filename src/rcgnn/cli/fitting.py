@@ -24,7 +24,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
 
     Args:
         tables: recordings of one system.
-        reading: `time`, `regime`, `na`, `max_cells` of `read_tables`.
+        reading: `time`, `regime`, `na`, `max_cells`, `drop` of `read_tables`.
         settings: all settings.
         place: where the run goes.
         others: who is told while it goes on.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rcgnn.cli.values import CellsOption
+from rcgnn.cli.values import CellsOption, DropOption
 
 
 def predict(  # noqa: PLR0913 - one parameter an option
@@ -18,6 +18,7 @@ def predict(  # noqa: PLR0913 - one parameter an option
     time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the time of each row.")] = None,
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
+    drop: DropOption = None,
     max_cells: CellsOption = None,
 ) -> None:
     """Forecast every row of a table from the rows before it, and say how good that was.
@@ -34,7 +35,7 @@ def predict(  # noqa: PLR0913 - one parameter an option
 
     stored = RunDir.open(run)
     mechanism = Mechanism.from_arrays(stored.equations())
-    given = read_table(table, time=time, regime=regime, na=tuple(na or ()), max_cells=max_cells)
+    given = read_table(table, time=time, regime=regime, na=tuple(na or ()), max_cells=max_cells, drop=tuple(drop or ()))
     rows, _ = regular(given, stored.config().data.resample)
     done = forecast(mechanism, rows, set_aside=mechanism.clean)
     to = console()

@@ -10,7 +10,7 @@ import typer
 from rcgnn.cli.engines import AddressOption, EngineName, EngineOption
 from rcgnn.cli.fit import Recipe
 from rcgnn.cli.sweeping import Asked, Search, Stop, sweep_tables
-from rcgnn.cli.values import CellsOption, lag
+from rcgnn.cli.values import CellsOption, DropOption, lag
 
 REFUSAL = "sweep: --truth is refused, since what is chosen must not see the answer; sweep first, then `rcgnn score TRIAL --truth FILE`."
 
@@ -33,6 +33,7 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the time of each row.")] = None,
     regime: Annotated[str | None, typer.Option(metavar="COL", help="Column with the operating mode of each row.")] = None,
     na: Annotated[list[str] | None, typer.Option(metavar="VALUE", help="Text or number that means missing.")] = None,
+    drop: DropOption = None,
     max_cells: CellsOption = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one thread.")] = 1,
     engine: EngineOption = EngineName.LOCAL,
@@ -53,4 +54,5 @@ def sweep(  # noqa: PLR0913 - one parameter an option
     fixed = [f"{name}={value}" for name, value in options.items() if value is not None]
     base = {"config": config, "fixed": fixed, "prior": prior}
     asked = Asked(sets, base, search, trials, seed, stop, jobs, most, engine, address)
-    sweep_tables(tables, {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells}, asked, out, quiet=quiet)
+    reading = {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells, "drop": tuple(drop or ())}
+    sweep_tables(tables, reading, asked, out, quiet=quiet)

@@ -65,7 +65,7 @@ def sweep_tables(tables: Sequence[Path], reading: Mapping[str, Any], asked: Aske
 
     Args:
         tables: recordings of one system.
-        reading: `time`, `regime`, `na`, `max_cells` of `read_tables`.
+        reading: `time`, `regime`, `na`, `max_cells`, `drop` of `read_tables`.
         asked: what is swept, and how.
         out: folder of the sweep.
         quiet: no progress.

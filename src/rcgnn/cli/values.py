@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CellsOption = Annotated[int | None, typer.Option("--max-cells", metavar="N", min=1, help="Most cells of all tables [default: by memory].")]
 
+DropOption = Annotated[list[str] | None, typer.Option("--drop", metavar="COL", help="Column to leave out, whatever it holds.")]
+
 
 def lag(text: str) -> str:
     """A delay of at least 1, or `auto`, as it was written.
@@ -41,11 +43,14 @@ def cell(value: float | None) -> str:
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A frame as CSV, the whole file or none of it; its folder is made.
+    """A frame as CSV, the whole file or none of it; its folder is made. Text is guarded, see `encode.guarded`.
 
     Raises:
         InputError: the file cannot be written.
     """
+    from rcgnn.encode import guarded
+
+    table = table.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell).rename(columns=guarded)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))

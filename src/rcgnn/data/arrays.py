@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from rcgnn.data.columns import Roles
+from rcgnn.data.columns import Roles, check_left, known_name
 from rcgnn.data.limits import Limit
 from rcgnn.errors import TableError, listed
 from rcgnn.series import Series, default_names
@@ -161,10 +161,22 @@ def from_arrays(parts: Mapping[str, NDArray], roles: Roles, source: str) -> Seri
     recording = np.repeat(np.arange(values.shape[0]), values.shape[1]) if values.ndim == 3 else np.zeros(len(values), np.int64)
     regime, labels = _regime(parts, values.shape, source)
     names = _names(parts, sensors, source)
+    kept = _kept(names, roles, source)
     time = _numeric(parts["time"], "time", source).reshape(-1) if "time" in parts else None
     if not mask.any():
         raise TableError(f"{source}: no cell of the {sensors} sensors holds a reading; check the array and its mask.")
-    return Series(values.reshape(-1, sensors), mask.reshape(-1, sensors), names, time, regime, recording, labels, source)
+    whole = Series(values.reshape(-1, sensors), mask.reshape(-1, sensors), names, time, regime, recording, labels, source)
+    return whole.sensors(kept)
+
+
+def _kept(names: tuple[str, ...], roles: Roles, source: str) -> list[int]:
+    """Places of the sensors that were not left out."""
+    for name in roles.drop:
+        known_name(names, name, "--drop", source)
+    kept = [place for place, name in enumerate(names) if name not in roles.drop]
+    if roles.drop:
+        check_left(source, "--drop", [names[place] for place in kept])
+    return kept
 
 
 def _numeric(array: NDArray, what: str, source: str) -> NDArray[np.float64]:

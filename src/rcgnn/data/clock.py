@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rcgnn.data.cells import floats
 from rcgnn.series import FloatArray
 
 CLOCK = r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?$|^\d{1,2}\.\d{2}\.\d{2}$"
@@ -111,3 +112,18 @@ def _unevenness(seconds: FloatArray) -> float:
     if not step.size:
         return 0.0
     return float((step != np.median(step)).mean() + (step <= 0).mean())
+
+
+def temporal_seconds(array: Any) -> FloatArray:
+    """Stamps, dates, times of day or durations in seconds; finer than a microsecond is cut off. NaN where null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_interval(kind):
+        return np.full(len(array), np.nan)
+    if pa.types.is_date(kind):
+        days = pc.cast(array, pa.date32())
+        return floats(pc.cast(days, pa.int32())) * 86_400.0
+    whole = pc.cast(array, pa.int32() if kind.bit_width == 32 else pa.int64())
+    return floats(pc.divide(whole, 1000) if kind.unit == "ns" else whole) / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e6}[kind.unit]

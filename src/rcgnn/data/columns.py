@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from rcgnn.data.cells import NUMBER, blank, decode, floats, is_temporal, is_text, numbers, value_at
-from rcgnn.data.clock import all_clock, to_seconds
+from rcgnn.data.cells import NUMBER, blank, decode, is_temporal, is_text, numbers, value_at
+from rcgnn.data.clock import all_clock, temporal_seconds, to_seconds
 from rcgnn.data.limits import Limit
 from rcgnn.errors import TableError, listed, shown
 from rcgnn.mapped import in_turn, spacious
@@ -25,6 +25,10 @@ TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "index", "row", "unn
 
 THOUSANDS = r"^[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+([.,]\d+)?$"
 """A number with a mark between thousands, whichever it is."""
+
+
+LEAST_SENSORS = 2
+"""Sensors that must be left where columns are left out."""
 
 
 def row_number(row: int) -> str:
@@ -68,6 +72,7 @@ class Roles:
     regime: str | None = None
     na: Sequence[str] = field(default=())
     limit: Limit = field(default_factory=lambda: Limit.of(None))
+    drop: Sequence[str] = field(default=())
 
 
 def assemble(table: Columns, roles: Roles) -> Series:
@@ -78,6 +83,12 @@ def assemble(table: Columns, roles: Roles) -> Series:
     """
     table = _without_empty_tail(table)
     _check_names(table)
+    left_out = {_known(table, name, "drop") for name in roles.drop}
+    if twice := next((name for name in (roles.time, roles.regime) if name in left_out), None):
+        kept_as = table.option("time" if twice == roles.time else "regime")
+        raise TableError(f"{table.source}: column {shown(twice)} is named for {kept_as} and {table.option('drop')}; say one of them.")
+    if left_out:
+        table = _only(table, [place for place, name in enumerate(table.names) if name not in left_out])
     if roles.time is not None and roles.time == roles.regime:
         both = f"{table.option('time')} and {table.option('regime')}"
         raise TableError(f"{table.source}: column {shown(roles.time)} is named for {both}; a column is one of them.")
@@ -86,6 +97,8 @@ def assemble(table: Columns, roles: Roles) -> Series:
     stamps = _stamps(table, arrays, times) if times else None
     regime, labels = _regime(table, arrays, roles) if roles.regime else (np.zeros(0, np.int64), ("0",))
     sensors = [name for name in table.names if name not in times and name != roles.regime]
+    if left_out:
+        check_left(table.source, table.option("drop"), sensors)
     if not sensors:
         raise TableError(f"{table.source}: no column is left for a sensor; the table has only {listed(table.names)}.")
     values = spacious((len(table.arrays[0]), len(sensors)))
@@ -98,6 +111,36 @@ def assemble(table: Columns, roles: Roles) -> Series:
             f"{table.source}: no cell of the {len(sensors)} columns holds a reading; check the file and the missing-value marker."
         )
     return Series(frozen(values), frozen(mask), tuple(sensors), stamps, regime, regime_names=labels, source=table.source)
+
+
+def check_left(source: str, option: str, sensors: Sequence[str]) -> None:
+    """Are there sensors enough after some were left out?
+
+    Raises:
+        TableError: links need two.
+    """
+    if len(sensors) < LEAST_SENSORS:
+        left = f"one sensor, {shown(sensors[0])}" if sensors else "no sensor"
+        raise TableError(f"{source}: {option} leaves {left}; links need {LEAST_SENSORS}, so leave fewer columns out.")
+
+
+class _Chosen(Sequence[Any]):
+    """Some of the columns, which are read when they are asked for."""
+
+    def __init__(self, arrays: Sequence[Any], places: Sequence[int]) -> None:
+        self._arrays, self._places = arrays, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._arrays[self._places[place]]
+
+
+def _only(table: Columns, places: Sequence[int]) -> Columns:
+    if not places:
+        raise TableError(f"{table.source}: {table.option('drop')} leaves no column; leave fewer columns out.")
+    return replace(table, names=tuple(table.names[place] for place in places), arrays=_Chosen(table.arrays, places))
 
 
 class Decoded:
@@ -152,11 +195,20 @@ def _check_names(table: Columns) -> None:
 
 
 def _known(table: Columns, name: str, option: str) -> str:
-    if name in table.names:
+    return known_name(table.names, name, table.option(option), table.source)
+
+
+def known_name(names: Sequence[str], name: str, option: str, source: str) -> str:
+    """`name` where there is such a column.
+
+    Raises:
+        TableError: there is none; says the nearest name.
+    """
+    if name in names:
         return name
-    near = difflib.get_close_matches(name, table.names, n=1, cutoff=0.5)
-    hint = f"did you mean {shown(near[0])}?" if near else f"the columns are {listed(table.names)}."
-    raise TableError(f"{table.source}: there is no column {shown(name)} for {table.option(option)}; {hint}")
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {shown(near[0])}?" if near else f"the columns are {listed(names)}."
+    raise TableError(f"{source}: there is no column {shown(name)} for {option}; {hint}")
 
 
 def _time_columns(table: Columns, arrays: Decoded, roles: Roles) -> list[str]:
@@ -222,24 +274,9 @@ def _stamps(table: Columns, arrays: Decoded, names: list[str]) -> FloatArray:
 
 def _seconds(table: Columns, array: Any) -> FloatArray:
     if is_temporal(array):
-        return _temporal_seconds(array)
+        return temporal_seconds(array)
     values, bad = numbers(array, (), table.decimal)
     return values if bad is None or not is_text(array) else to_seconds(blank(array, ()).to_pylist())[0]
-
-
-def _temporal_seconds(array: Any) -> FloatArray:
-    """Stamps, dates, times of day or durations in seconds; finer than a microsecond is cut off. NaN where null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = array.type
-    if pa.types.is_interval(kind):
-        return np.full(len(array), np.nan)
-    if pa.types.is_date(kind):
-        days = pc.cast(array, pa.date32())
-        return floats(pc.cast(days, pa.int32())) * 86_400.0
-    whole = pc.cast(array, pa.int32() if kind.bit_width == 32 else pa.int64())
-    return floats(pc.divide(whole, 1000) if kind.unit == "ns" else whole) / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e6}[kind.unit]
 
 
 def _regime(table: Columns, arrays: Decoded, roles: Roles) -> tuple[IntArray, tuple[str, ...]]:

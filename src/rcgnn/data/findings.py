@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rcgnn.data import process_rules as process
 from rcgnn.data import quality_rules as rule
 from rcgnn.health import Finding, Severity
+from rcgnn.series import GAP_FACTOR, Series
 
 if TYPE_CHECKING:
     from rcgnn.data.quality import SensorQuality
@@ -110,6 +113,29 @@ def table_findings(
             "Give more rows or sensors that move; see the reasons above.",
         )
         yield finding("too_few_sensors", "stop", None, text, active=active)
+
+
+def gap_findings(series: Series) -> Iterator[Finding]:
+    """Steps of time longer than `GAP_FACTOR` median ones, within a recording."""
+    if series.time is None or len(series.time) < 2:
+        return
+    step, inside = np.diff(series.time), np.diff(series.recording) == 0
+    if not inside.any():
+        return
+    usual = float(np.median(step[inside]))
+    gaps = np.flatnonzero(inside & (step > GAP_FACTOR * usual))
+    if not gaps.size:
+        return
+    row = int(gaps[np.argmax(step[gaps])])
+    start, end = float(series.time[row]), float(series.time[row + 1])
+    many = f"{gaps.size} gaps in time are longer than {GAP_FACTOR} steps of {usual:g}; the longest, {end - start:g},"
+    one = f"one gap in time is longer than {GAP_FACTOR} steps of {usual:g}: {end - start:g},"
+    text = (
+        f"{series.source}: {many if gaps.size > 1 else one} from row {row + 1} (time {start:.12g}) to row {row + 2} ({end:.12g}).",
+        "Rows on both sides of a gap are not taken for neighbours: no delay reaches across.",
+    )
+    longest = [row + 1, row + 2]
+    yield finding("time_gaps", "info", None, text, gaps=int(gaps.size), usual=usual, longest=end - start, rows=longest, time=[start, end])
 
 
 def common_finding(score: float) -> Finding:

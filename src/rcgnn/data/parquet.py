@@ -33,8 +33,9 @@ def read_parquet(path: Path, roles: Roles) -> Series:
         index = [name for name in stored if isinstance(name, str) and name in schema.names]
         order = [*index, *(name for name in schema.names if name not in index)]
     with file:
-        roles.limit.check(str(path), rows, len(order))
-        _refuse_nested(schema, path)
+        kept = [name for name in order if name not in roles.drop]
+        roles.limit.check(str(path), rows, len(kept))
+        _refuse_nested(schema, kept, path)
         with _complete(path):
             reader = parquet.ParquetFile(path, read_dictionary=_texts(file))
     with reader:
@@ -95,11 +96,11 @@ def _check_texts(column: Any, where: str, limit: Limit) -> None:
     limit.check_text(where, total)
 
 
-def _refuse_nested(schema: Any, path: Path) -> None:
+def _refuse_nested(schema: Any, kept: Sequence[str], path: Path) -> None:
     import pyarrow as pa
 
     for name, kind in zip(schema.names, schema.types, strict=True):
-        if pa.types.is_nested(kind):
+        if name in kept and pa.types.is_nested(kind):
             raise TableError(
                 f"{path}: column {shown(name)} must hold numbers, got {str(kind)[:60]}; remove it, or give each of its parts a column."
             )

@@ -10,7 +10,7 @@ import numpy as np
 
 from rcgnn.data import process_rules as process
 from rcgnn.data.dependence import computed
-from rcgnn.data.findings import common_finding, computed_finding, range_finding, sensor_findings, table_findings
+from rcgnn.data.findings import common_finding, computed_finding, gap_findings, range_finding, sensor_findings, table_findings
 from rcgnn.data.marks import SENTINEL, Marks, block_by_block, segment_number, unit_size
 from rcgnn.data.process_rules import Missing
 from rcgnn.data.quality_rules import MAD_TO_SD, nan_median
@@ -193,6 +193,7 @@ def _report(series: Series, x: FloatArray, sensors: tuple[SensorQuality, ...], m
     common = _common(x, own, segment_number(series)) if own.sum() >= process.COMMON_LEAST else 0.0
     findings = [
         *table_findings(series.source, x.shape, float(series.mask.mean()), quarantined, aliases),
+        *gap_findings(series),
         *(finding for entry in sensors if entry.name not in quarantined for finding in sensor_findings(entry)),
         *(computed_finding(group) for group in groups),
         *([common_finding(common)] if common > process.COMMON else []),

@@ -33,7 +33,13 @@ READERS: dict[str, Reader] = {
 
 
 def read_table(
-    path: Path | str, *, time: str | None = None, regime: str | None = None, na: Sequence[str] = (), max_cells: int | None = None
+    path: Path | str,
+    *,
+    time: str | None = None,
+    regime: str | None = None,
+    na: Sequence[str] = (),
+    max_cells: int | None = None,
+    drop: Sequence[str] = (),
 ) -> Series:
     r"""One table, or one folder, as a series.
 
@@ -43,6 +49,7 @@ def read_table(
         regime: column that holds the operating mode.
         na: further cells that mean `not observed`; numbers are compared as numbers.
         max_cells: rows times columns at most; None: as many as memory has room for.
+        drop: columns to leave out, whatever they hold.
 
     Raises:
         TableError: anything that keeps the table from being read; names file, line or column, and the remedy.
@@ -55,7 +62,7 @@ def read_table(
         >>> s.names, s.values[0].tolist(), s.mask.sum().item()
         (('flow', 'level'), [1.5, 2.0], 3)
     """
-    return _read(Path(path), _roles(time, regime, na, max_cells))
+    return _read(Path(path), _roles(time, regime, na, max_cells, drop))
 
 
 def read_tables(
@@ -65,18 +72,23 @@ def read_tables(
     regime: str | None = None,
     na: Sequence[str] = (),
     max_cells: int | None = None,
+    drop: Sequence[str] = (),
 ) -> Series:
     """Several tables of one system as one series; rows of different files are never neighbours. `max_cells` holds for all together.
 
     Raises:
         TableError: as `read_table`; no path; files with other columns.
     """
-    roles = _roles(time, regime, na, max_cells)
+    roles = _roles(time, regime, na, max_cells, drop)
     return _read(Path(paths), roles) if isinstance(paths, str | Path) else _together([Path(path) for path in paths], roles)
 
 
-def _roles(time: str | None, regime: str | None, na: Sequence[str], max_cells: int | None) -> Roles:
-    return Roles(time, regime, (na,) if isinstance(na, str) else tuple(na), Limit.of(max_cells))
+def _roles(time: str | None, regime: str | None, na: Sequence[str], max_cells: int | None, drop: Sequence[str]) -> Roles:
+    return Roles(time, regime, _several(na), Limit.of(max_cells), _several(drop))
+
+
+def _several(given: Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _read(path: Path, roles: Roles) -> Series:

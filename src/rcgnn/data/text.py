@@ -112,7 +112,8 @@ def decode(raw: bytes, source: str) -> str:
     try:
         text = raw.decode(_encoding(raw))
     except UnicodeDecodeError as error:
-        raise TableError(f"{source}: byte {error.start} is not valid {error.encoding}; save the file as UTF-8.") from error
+        place = error.start + len(raw) - len(error.object)  # the decoder that takes off a byte-order mark counts behind it
+        raise TableError(f"{source}: byte {place} is not valid {error.encoding}; save the file as UTF-8.") from error
     text = text.lstrip("\ufeff")
     if not text.strip():
         raise TableError(f"{source}: the file is empty; expected a header line and rows of readings.")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rcgnn.encode import guarded, unguarded
 from rcgnn.errors import InputError, TableError, shown
 from rcgnn.files import check_file
 from rcgnn.series import BoolArray
@@ -70,7 +71,7 @@ class Truth:
 
 
 def write_truth(path: Path, truth: NDArray | Truth, names: Sequence[str]) -> None:
-    """Write a graph as CSV: `cause,effect,lag`, or `cause,effect` where the lags are not known.
+    """Write a graph as CSV: `cause,effect,lag`, or `cause,effect` where the lags are not known. Names are guarded, see `encode`.
 
     Args:
         path: the file.
@@ -83,10 +84,11 @@ def write_truth(path: Path, truth: NDArray | Truth, names: Sequence[str]) -> Non
     known = truth if isinstance(truth, Truth) else Truth.of(truth)
     if len(names) != len(known.summary):
         raise InputError(f"{path}: {len(names)} names for a graph of {len(known.summary)} sensors; give one name a sensor.")
+    shown_as = [guarded(name) for name in names]
     if known.window is None:
-        rows = [[names[i], names[j]] for i, j in np.argwhere(known.summary)]
+        rows = [[shown_as[i], shown_as[j]] for i, j in np.argwhere(known.summary)]
     else:
-        rows = [[names[i], names[j], str(k)] for k, i, j in np.argwhere(known.window)]
+        rows = [[shown_as[i], shown_as[j], str(k)] for k, i, j in np.argwhere(known.window)]
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             out = csv.writer(file, lineterminator="\n")
@@ -99,8 +101,9 @@ def write_truth(path: Path, truth: NDArray | Truth, names: Sequence[str]) -> Non
 def read_truth(path: Path, names: Sequence[str], max_lag: int) -> Truth:
     """Read a known graph: a CSV with columns `cause,effect` and, if known, `lag`, or a matrix in `.npy` (`A_true.npy`).
 
-    Columns may stand in any order, in any case, beside others; comma, semicolon or tab apart. Sensors match by name, and
-    numbers by value ("1.0" is "1"). A matrix is [N, N] or [K+1, N, N], row = cause, column = effect; whatever is not 0 is
+    Columns may stand in any order, in any case, beside others; comma, semicolon or tab apart. Sensors match by name, also by the
+    one that `encode.guarded` makes of it, and numbers by value ("1.0" is "1"). A matrix is [N, N] or [K+1, N, N], row = cause,
+    column = effect; whatever is not 0 is
     a link.
 
     Args:
@@ -174,7 +177,7 @@ def _canonical(name: str) -> str:
 
 
 def _sensor(where: str, name: str, index: dict[str, int], names: Sequence[str]) -> int:
-    found = index.get(name, index.get(_canonical(name)))
+    found = next((index[known] for known in (unguarded(name), name, _canonical(name)) if known in index), None)
     if found is None:
         some = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         raise TableError(f"{where}: the table has no sensor {shown(name)} (it has {some}). Correct the name or leave the line out.")

@@ -1,7 +1,7 @@
 """`FORMATS`: the files that other tools read. Every one holds the same decided links, and equal graphs give equal bytes.
 
 Names are the user's own text: each format quotes them by its own rules, and sensors are told apart by number where a format
-cannot hold every character.
+cannot hold every character. CSV is guarded against spreadsheets, see `encode.guarded`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rcgnn.encode import as_json, as_npz, utf8
+from rcgnn.encode import as_json, as_npz, guarded, utf8
 from rcgnn.errors import InputError, did_you_mean
 from rcgnn.export.objects import to_tigramite
 from rcgnn.graph import EFFECT_COLUMNS, CausalGraph
@@ -135,7 +135,8 @@ def tigramite_npz(graph: CausalGraph) -> bytes:
 
 def _csv(rows: list[list[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
+    table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    table.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return utf8(text.getvalue())
 
 

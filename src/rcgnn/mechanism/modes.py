@@ -15,13 +15,14 @@ are rejected get one for each mode, from a fit in which the other links are comm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from rcgnn.mechanism.refit import LEAST_BLOCKS, Blocks, Material, Regression, solve
+from rcgnn.mechanism.blocks import Blocks, solve
+from rcgnn.mechanism.refit import LEAST_BLOCKS, Material, regression
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ROWS_PER_COEFFICIENT = 5
@@ -174,7 +175,8 @@ class _Equation:
         lag = np.concatenate([np.arange(1, max_lag + 1), links[:, 0]])
         source = np.concatenate([np.full(max_lag, j), links[:, 1]])
         terms = np.stack([lag, source, np.full(len(lag), j)], axis=1)
-        once, again = part.blocks.moments(Regression(material, part.time, terms, j))
+        each, again = part.blocks.moments(regression(replace(material, read=None), part.time, terms, j))
+        once = each.mean(axis=0)
         rows = float(once[0, 0])
         spread = draws.var(axis=(0, 1))[np.append(source, j)]
         variance = once.diagonal()[1:] / max(rows, 1.0) - (once[0, 1:] / max(rows, 1.0)) ** 2

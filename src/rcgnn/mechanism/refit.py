@@ -4,10 +4,11 @@ The equation of sensor j has its own K lags and its decided links, and nothing e
 
     b = (sum over draws s and rows t of x_st x_st')^-1 (sum of x_st y_st),     y = z_j(t), x = (1, z_i(t-k) for every term)
 
-Intervals: blocks of l = 4 q rows, q = rows^(1/3) / 4 rounded up, begin anywhere on a grid of q rows; as many as cover the table
-are drawn with replacement and their sums of x x' and x y are added up (Kuensch 1989, eq. 2.3; nothing is fitted to raw rows
-again). Every resample takes one posterior draw at random, so that what the missing readings may have been is part of the
-spread (the between-imputation variance of Rubin 1987). All sensors share the blocks. The interval is
+Where the state space ran, the draws come twice: as they are, and with every reading that counts put back as it was read. The first
+takes for measurement noise what the quality report took for it, the second takes none; a table hardly ever tells which is right.
+
+Intervals: moving blocks of rows, see `blocks`. Every resample takes one of the draws, and all sensors share the blocks. What the
+missing readings may have been, and whose the noise is, are part of the spread. The interval is
 
     b +- t_{.975, B-1} sd(b*),     B = rows / l blocks.
 """
@@ -23,19 +24,16 @@ from scipy.stats import norm
 from rcgnn.data.cleaning import Cleaned
 from rcgnn.data.scaling import Scaler
 from rcgnn.graph import CausalGraph
-from rcgnn.mapped import in_turn, spacious
+from rcgnn.mapped import in_turn, let_go, spacious
+from rcgnn.mechanism.blocks import RESAMPLES, Blocks, Read
 from rcgnn.mechanism.equations import Mechanism, Sensors
 from rcgnn.mechanism.forecast import ahead
-from rcgnn.series import SLAB, BoolArray, FloatArray, IntArray, Series, columns, frozen
+from rcgnn.series import BoolArray, FloatArray, IntArray, Series, columns, frozen
 from rcgnn.signal.draws import Signal
 
-RESAMPLES = 200
-PARTS = 4
-"""Pieces of one block: blocks begin on a grid of one piece."""
 LEAST_BLOCKS = 8
 ROWS_PER_TERM = 2
 """Fewer rows for each coefficient, or fewer blocks than above: no interval."""
-RIDGE = 1e-10
 MOST_RESIDUALS = 1000
 ERROR_CELLS, ERROR_ROWS, PIECES = 10_000_000, 10_000, 10
 """Errors stand for those of a larger table: so many cells, but no fewer rows; their 2.5 % point is then known within 3 % of an sd."""
@@ -54,6 +52,7 @@ class Material:
         offset: [n] sensor units of z = 0.
         unit: [n] sensor units of one z.
         trend: [T, n] drift that was removed, in sensor units.
+        read: [T, n] readings, z, where the draws are those of the state space, which may differ from them; None: they are the draws.
     """
 
     table: Series
@@ -63,6 +62,7 @@ class Material:
     offset: FloatArray
     unit: FloatArray
     trend: FloatArray
+    read: FloatArray | None = None
 
     @classmethod
     def of(cls, cleaned: Cleaned, scaled: Series, scaler: Scaler, signal: Signal) -> Material:
@@ -78,7 +78,20 @@ class Material:
             table = _read(cleaned.series.sensors(place), trend, keep)
             unit = np.minimum(scaler.scale * np.where(sd > 0, sd, 1.0), largest)
             offset = np.clip(scaler.center + scaler.scale * mean, -largest, largest)
-        return cls(table, signal.draws, signal.mean, keep, offset, unit, trend)
+        read = _standard(scaled.values, mean, sd) if signal.smoothed else None
+        return cls(table, signal.draws, signal.mean, keep, offset, unit, trend, read)
+
+    @property
+    def families(self) -> int:
+        """How often the draws come: with the noise taken off, and with the readings as they came."""
+        return 1 if self.read is None else 2
+
+    def cells(self, rows: IntArray, sensors: IntArray | int) -> FloatArray:
+        """[F S, ...] some cells in every draw of every family, z."""
+        drawn = self.draws[:, rows, sensors]
+        if self.read is None:
+            return drawn
+        return np.concatenate([drawn, np.where(self.keep[rows, sensors], self.read[rows, sensors], drawn)])
 
 
 def _moments(x: FloatArray, seen: BoolArray) -> tuple[float, float]:
@@ -87,6 +100,14 @@ def _moments(x: FloatArray, seen: BoolArray) -> tuple[float, float]:
     zeroed = np.where(seen, x, 0.0)
     mean = zeroed.sum() / count
     return float(mean), float(np.sqrt((np.where(seen, zeroed - mean, 0.0) ** 2).sum() / count))
+
+
+def _standard(values: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
+    """[T, n] readings in z."""
+    found = spacious(values.shape)
+    for j in in_turn(range(len(mean)), found, values):
+        found[:, j] = (values[:, j] - mean[j]) / (sd[j] if sd[j] > 0 else 1.0)
+    return frozen(found)
 
 
 def _read(table: Series, trend: FloatArray, keep: BoolArray) -> Series:
@@ -141,11 +162,11 @@ def refit(material: Material, terms: IntArray, max_lag: int, rng: np.random.Gene
         material: signal draws and units.
         terms: [P, 3] (k, i, j), what each sensor j depends on.
         max_lag: K.
-        rng: for the blocks and the draw that each resample takes.
+        rng: for the blocks.
     """
-    draws, n = material.draws, material.draws.shape[2]
+    n = material.draws.shape[2]
     time = np.concatenate([np.arange(s.start + max_lag, s.stop) for s in material.table.segments()] or [np.zeros(0, np.int64)])
-    blocks = Blocks.of(len(time), len(draws), rng)
+    blocks = Blocks.of(len(time), material.families * len(material.draws), rng)
     coefficient, intercept = np.zeros(len(terms)), np.zeros(n)
     resampled, resampled_intercept = np.zeros((RESAMPLES, len(terms))), np.zeros((RESAMPLES, n))
     rows, degrees = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -153,15 +174,14 @@ def refit(material: Material, terms: IntArray, max_lag: int, rng: np.random.Gene
     residual = np.zeros((len(kept), n))
     for j in range(n):
         at = np.flatnonzero(terms[:, 2] == j)
-        rows_of = Regression(material, time, terms[at], j)
-        once, again = blocks.moments(rows_of)
-        b, spread = solve(once[None])[0], solve(again)
+        read = regression(material, time, terms[at], j)
+        b, spread = blocks.fit(read, material.families)
         intercept[j], coefficient[at] = b[0], b[1:]
         resampled_intercept[:, j], resampled[:, at] = spread[:, 0], spread[:, 1:]
-        rows[j] = rows_of.counts(slice(None)).sum()
+        rows[j] = material.keep[time, j].sum()
         enough = rows[j] >= max(ROWS_PER_TERM * len(b), LEAST_BLOCKS * blocks.length)
         degrees[j] = max(rows[j] // blocks.length - 1, 0) if enough else 0
-        x, y = rows_of.read(kept)
+        x, y, _ = read(kept)
         residual[:, j] = y[0] - x[0] @ b
     return Mechanism(
         _sensors(material),
@@ -202,95 +222,24 @@ def _sensors(material: Material) -> Sensors:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Regression:
-    """The regression of one sensor, row by row, read as it is asked for.
+def regression(material: Material, time: IntArray, terms: IntArray, target: int) -> Read:
+    """The regression of one sensor, read some rows at a time.
 
-    Attributes:
+    Args:
         material: signal draws and units.
         time: [rows] rows of the table with a whole past.
         terms: [p, 3] (k, i, j) what the sensor depends on, beside a constant.
         target: j.
     """
 
-    material: Material
-    time: IntArray
-    terms: IntArray
-    target: int
+    def read(rows: IntArray | slice) -> tuple[FloatArray, FloatArray, BoolArray]:
+        at = time[rows]
+        past = material.cells(at[:, None] - terms[:, 0], terms[:, 1])
+        found = np.concatenate([np.ones((*past.shape[:2], 1)), past], axis=2), material.cells(at, target), material.keep[at, target]
+        let_go(material.draws, material.keep, *([] if material.read is None else [material.read]))
+        return found
 
-    def read(self, rows: IntArray | slice) -> tuple[FloatArray, FloatArray]:
-        """Features [S, m, 1 + p], the constant first, and target [S, m] of some rows."""
-        draws, at = self.material.draws, self.time[rows]
-        x = draws[:, at[:, None] - self.terms[:, 0], self.terms[:, 1]]
-        return np.concatenate([np.ones((len(draws), len(at), 1)), x], axis=2), draws[:, at, self.target]
-
-    def counts(self, rows: IntArray | slice) -> BoolArray:
-        """[m] rows in which the target was read."""
-        return self.material.keep[self.time[rows], self.target]
-
-
-@dataclass(frozen=True, eq=False)
-class Blocks:
-    """Which rows each resample counts how often.
-
-    Attributes:
-        piece: q, rows of one piece.
-        weight: [R, G] how often each piece counts in each resample.
-        draw: [R] the posterior draw of each resample.
-    """
-
-    piece: int
-    weight: FloatArray
-    draw: IntArray
-
-    @property
-    def length(self) -> int:
-        """Rows of one block."""
-        return PARTS * self.piece
-
-    @classmethod
-    def of(cls, rows: int, draws: int, rng: np.random.Generator) -> Blocks:
-        """Blocks of about rows^(1/3) rows, drawn with replacement until they cover the table.
-
-        Example:
-            >>> one = Blocks.of(1000, 1, np.random.default_rng(0))
-            >>> one.length, one.weight.shape, float(one.weight[0].sum()) * one.piece
-            (12, (200, 334), 1008.0)
-        """
-        piece = max(int(np.ceil(rows ** (1 / 3) / PARTS)), 1)
-        pieces = max(-(-rows // piece), PARTS)
-        first = rng.integers(0, pieces - PARTS + 1, (RESAMPLES, -(-pieces // PARTS)))
-        inside = (first[:, :, None] + np.arange(PARTS)).reshape(RESAMPLES, -1)
-        weight = np.zeros((RESAMPLES, pieces))
-        np.add.at(weight, (np.arange(RESAMPLES)[:, None], inside), 1.0)
-        return cls(piece, weight, rng.integers(0, draws, RESAMPLES))
-
-    def moments(self, of: Regression) -> tuple[FloatArray, FloatArray]:
-        """Sums of squares and products [p+1, p+1] of features and target, the target last, and [R, p+1, p+1] on the resamples."""
-        draws, pieces, width = of.material.draws, self.weight.shape[1], len(of.terms) + 2
-        once, again = np.zeros((width, width)), np.zeros((len(self.draw), width * width))
-        each = max(SLAB // self.piece, 1)
-        for first in in_turn(range(0, pieces, each), draws, of.material.keep):
-            last = min(first + each, pieces)
-            part = slice(first * self.piece, last * self.piece)
-            x, y = of.read(part)
-            full = np.concatenate([x, y[:, :, None]], axis=2) * of.counts(part)[:, None]
-            cut = np.zeros((len(draws), (last - first) * self.piece, width))
-            cut[:, : full.shape[1]] = full
-            cut = cut.reshape(len(draws), -1, self.piece, width)
-            gram = np.matmul(cut.transpose(0, 1, 3, 2), cut)
-            once += gram.mean(axis=0).sum(axis=0)
-            for s, one in enumerate(gram.reshape(len(draws), -1, width * width)):
-                again[self.draw == s] += self.weight[self.draw == s, first:last] @ one
-        return once, again.reshape(-1, width, width)
-
-
-def solve(gram: FloatArray) -> FloatArray:
-    """[R, p] least squares from the second moments [R, p+1, p+1] of features and target, the target last."""
-    inner, cross = gram[:, :-1, :-1], gram[:, :-1, -1]
-    scale = np.sqrt(np.maximum(np.einsum("rpp->rp", inner), np.finfo(float).tiny))
-    correlation = inner / (scale[:, :, None] * scale[:, None, :]) + RIDGE * np.eye(inner.shape[1])
-    return np.asarray(np.linalg.solve(correlation, (cross / scale)[:, :, None])[:, :, 0] / scale)
+    return read
 
 
 def _errors(made: Mechanism, table: Series) -> FloatArray:

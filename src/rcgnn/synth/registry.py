@@ -36,8 +36,9 @@ SEMS: dict[str, Callable[[Plan], Simulated]] = {
 }
 NULL_SYSTEMS = ("ar1", "random_walk", "seasonal", "trend")
 """Systems without links."""
+USUAL_ROWS = 1500
 ROWS = {"station": STATION_ROWS}
-"""Rows of a recording where the user says nothing and 1500 is not the habit."""
+"""Rows of a recording where the user says nothing and `USUAL_ROWS` is not the habit."""
 DEFAULT_CORRUPTION: dict[str, dict[str, float]] = {"station": STATION_CORRUPTION}
 """What `rcgnn simulate` does to the readings where the user says nothing; other systems stay clean."""
 
@@ -65,5 +66,5 @@ def simulate(system: str, *, seed: int, rows: int | None = None, sensors: int = 
         near = difflib.get_close_matches(system, SEMS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(SEMS)}."
         raise ConfigError(f"simulate: unknown system {system!r}. {hint}")
-    plan = Plan(seed, ROWS.get(system, 1500) if rows is None else rows, sensors, regimes, recordings)
+    plan = Plan(seed, ROWS.get(system, USUAL_ROWS) if rows is None else rows, sensors, regimes, recordings)
     return SEMS[system](plan)

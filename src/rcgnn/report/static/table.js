@@ -53,9 +53,15 @@
       else line.removeAttribute("aria-current");
     });
 
+  /* As `encode.guarded`: what begins like a formula and is no number gets an apostrophe before it. */
+  function guarded(text) {
+    const formula = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+    return formula.test(text) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text;
+  }
+
   function quoted(value) {
     if (value === null || value === undefined) return "";
-    return typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : String(value);
+    return typeof value === "string" ? `"${guarded(value).replaceAll('"', '""')}"` : String(value);
   }
 
   function csv(names, rows) {
