@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.looks import Looks
 from rcgnn.pipeline import fit_series
 from rcgnn.screen.features import Sample
 from rcgnn.screen.pieces import LEAST_PIECES, LEAST_ROWS, ROWS_PER_SENSOR, Pieces, blend, by_pieces, cut
@@ -26,7 +27,7 @@ def table(rows: int, linked_until: int, seed: int = 0) -> np.ndarray:
 
 
 def pieces_of(x: np.ndarray, config: ScreenConfig = LINEAR) -> Pieces | None:
-    return by_pieces(Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2), config)
+    return by_pieces(Looks(Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2)), config)
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,11 +65,11 @@ def test_a_sensor_that_came_late_is_judged_by_the_pieces_in_which_it_was_read():
     x = table(4000, 4000)
     keep = np.ones(x.shape, bool)
     keep[:2900, 1] = False  # 100 of the 500 rows of the sixth piece, all of the last two
-    late = by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR)
+    late = by_pieces(Looks(Sample(x[None], keep, [slice(0, len(x))], 2)), LINEAR)
     assert late.share[0, 1] == 1.0
     keep[:2950, 1] = False
     keep[3000:, 1] = False  # too few rows everywhere: every piece counts
-    assert by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR).share[0, 1] == pytest.approx(1 / 8)
+    assert by_pieces(Looks(Sample(x[None], keep, [slice(0, len(x))], 2)), LINEAR).share[0, 1] == pytest.approx(1 / 8)
 
 
 def test_the_blend_ranks_what_lasts_above_what_passed_and_keeps_the_lags():
