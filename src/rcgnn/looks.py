@@ -57,7 +57,9 @@ class Looks(Generic[S]):
             with one_thread():
                 return [look(self.shared, task) for task in tasks]
         done: dict[int, Out] = {}
-        for task, end in work_off(self.crew, deque(Task(number, look, at) for number, at in enumerate(tasks))):
+        ends = work_off(self.crew, deque(Task(number, look, at) for number, at in enumerate(tasks)))
+        while len(done) < len(tasks):  # a process that is not ready yet is not waited for
+            task, end = next(ends)
             if task.look is look:
                 done[task.number] = end.result if end.how == "done" else Looks(self.shared).each(look, [task.at])[0]
         return [done[number] for number in range(len(tasks))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ import pytest
 
 from rcgnn import looks as module
 from rcgnn.config import Config
-from rcgnn.crew import RETRIES, processes
+from rcgnn.crew import RETRIES, End, processes
 from rcgnn.looks import Looks, by_crew, here
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.series import Series
@@ -94,6 +94,31 @@ def test_processes_are_ready_before_the_first_look(monkeypatch):
     with by_crew(engine, 2)(40) as looks:
         assert [task.look for task in given] == [module._ready] * 2
         assert looks.each(plus, [1]) == [41]
+
+
+@pytest.mark.parametrize(("next_done", "waiting"), [(0, 0), (-1, 2)], ids=["ready first", "ready last"])
+def test_a_process_that_is_not_ready_yet_is_not_waited_for(next_done, waiting):
+    class Crew:
+        """Three places; what is done next is what was given first, or last."""
+
+        def __init__(self, work) -> None:
+            self.work, self.given = work, []
+
+        busy = property(lambda self: len(self.given))
+        free = property(lambda self: 3 - len(self.given))
+
+        def give(self, task) -> None:
+            self.given.append(task)
+
+        def ended(self):
+            task = self.given.pop(next_done)
+            yield task, End("done", self.work(task, None))
+
+    with by_crew(lambda work, *_: nullcontext(Crew(work)), 2)(40) as looks:
+        assert looks.each(plus, []) == []
+        assert looks.each(plus, [1]) == [41]
+        assert [task.look for task in looks.crew.given] == [module._ready] * waiting
+        assert looks.each(plus, [5, 6]) == [45, 46]
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rcgnn.config import Config, ScreenConfig
 from rcgnn.looks import Looks
 from rcgnn.pipeline import fit_series
+from rcgnn.screen import pieces as pieces_module
 from rcgnn.screen.features import Sample
 from rcgnn.screen.pieces import LEAST_PIECES, LEAST_ROWS, ROWS_PER_SENSOR, Pieces, blend, by_pieces, cut
 from rcgnn.series import Series
@@ -90,3 +91,12 @@ def test_a_link_of_one_stretch_is_no_link_of_the_system():
     assert not passing.summary.any()
     uncut = fit_series(Series.of(table(4000, 1000)), settings_.override(["screen.pieces=0"])).graph
     assert uncut.summary[0, 1]
+
+
+def test_each_piece_draws_by_itself_so_that_none_waits_for_another(monkeypatch):
+    found, drawn = pieces_module.screen, []
+    monkeypatch.setattr(pieces_module, "screen", lambda *args, rng, **more: drawn.append(rng.random()) or found(*args, rng=rng, **more))
+    x = np.random.default_rng(0).standard_normal((1600, 2))
+    sample = Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2)
+    assert by_pieces(Looks(sample), LINEAR, rng=np.random.default_rng).count == 3
+    assert drawn == [np.random.default_rng(number).random() for number in range(3)]
