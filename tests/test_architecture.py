@@ -13,7 +13,7 @@ SRC = Path(__file__).parents[1] / "src" / "rcgnn"
 
 FLOORS = {
     "errors": 0, "files": 0, "formats": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "cluster": 1, "markdown": 0, "drawing": 0,
-    "pack": 0, "mapped": 0, "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1, "whole": 1, "lock": 2, "store": 3,
+    "pack": 0, "mapped": 0, "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1, "whole": 1, "lock": 2, "looks": 2, "store": 3,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2, "rerun": 2, "refined": 2,
     "budget": 3, "remarks": 3, "signal": 3, "screen": 3, "model": 3, "export": 3, "tracking": 3,
     "losses": 4, "mechanism": 4, "prepared": 4, "keeper": 4,

@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rcgnn.crew import GRACE, THREADS, Crew, End, Engine, Work, processes
+from rcgnn.crew import GRACE, THREADS, Crew, End, Engine, Work, one_thread_each, processes
 from rcgnn.errors import InputError
 
 AUTO = "auto"
 ANSWER_WITHIN = 12.0
 """Seconds in which a cluster must answer."""
 ONE_THREAD = {"env_vars": dict.fromkeys(THREADS, "1")}
-"""What every process of Ray gets, as those of this machine do."""
+"""What processes of a cluster that was there before get. Those of one that starts here have it from the start: Ray gets as many ready
+as it has cores, and would start others for this."""
 ASK = """
 import logging, sys, ray
 logging.disable()
@@ -86,11 +87,12 @@ def joined(address: str | None, cpus: int) -> Iterator[Any]:
         yield ray
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
-    own: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False} if address is None else {}
+    where: dict[str, Any] = {"address": address, "runtime_env": ONE_THREAD}
+    if address is None:
+        where = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
     try:
-        ray.init(
-            address=address or "local", log_to_driver=False, logging_level="error", configure_logging=False, runtime_env=ONE_THREAD, **own
-        )
+        with one_thread_each():
+            ray.init(log_to_driver=False, logging_level="error", configure_logging=False, **where)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--engine ray: {address or 'Ray on this machine'} cannot be used ({' '.join(str(error).split())}).") from error
     try:

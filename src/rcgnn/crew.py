@@ -119,7 +119,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, self.work), name="rcgnn worker")
-        self.process.start()
+        with one_thread_each():
+            self.process.start()
         theirs.close()
         return self.pipe
 
@@ -206,17 +207,16 @@ class Processes:
 def processes(work: Work, size: int, limit: float | None = None) -> Iterator[Processes]:
     """Processes of this machine that start when they are given a task, on one thread each."""
     workers = [Worker(work, limit) for _ in range(size)]
-    with _one_thread():
-        try:
-            yield Processes(workers)
-        finally:
-            for worker in workers:
-                worker.stop()
+    try:
+        yield Processes(workers)
+    finally:
+        for worker in workers:
+            worker.stop()
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that start inside have linear algebra on one thread."""
+def one_thread_each() -> Iterator[None]:
+    """Processes that start inside the block have linear algebra on one thread."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:

@@ -24,6 +24,7 @@ from rcgnn.diagnosis import diagnose
 from rcgnn.graph import LINK, CausalGraph
 from rcgnn.health import Finding, HealthRecord, Progress, silent
 from rcgnn.keeper import Keeper
+from rcgnn.looks import Looks, Spread, here
 from rcgnn.mechanism.contrast import about, contrasted
 from rcgnn.mechanism.effects import described
 from rcgnn.mechanism.equations import Mechanism, Sensors
@@ -106,7 +107,7 @@ class Found:
     prior: Prior | None
 
 
-def fit_series(
+def fit_series(  # noqa: PLR0913 - what is fitted, then who is told and who helps
     series: Series,
     config: Config,
     *,
@@ -114,6 +115,7 @@ def fit_series(
     on_record: OnRecord | None = None,
     budget: Budget | None = None,
     store: Store | None = None,
+    spread: Spread[Sample] = here,
 ) -> Fit:
     """The causal graph of one table. Sees no truth: there is no parameter for it.
 
@@ -125,6 +127,7 @@ def fit_series(
         budget: the time it may take; None: `config.budget`, from now on.
         store: where results of stages and states of training are kept, and found again; with one, an interruption gives a partial
             answer as soon as a graph is known.
+        spread: who does the second looks; the answer is the same.
 
     Raises:
         ConfigError: the prior knowledge does not fit the sensors, contradicts itself, or meets a recipe of the origin.
@@ -135,7 +138,7 @@ def fit_series(
     budget = Budget.of(config.budget) if budget is None else budget
     with threads(series.shape[1]):
         own = config.recipe == "auto"
-        course = Course(progress, on_record, budget, Keeper(store, KINDS, budget))
+        course = Course(progress, on_record, budget, Keeper(store, KINDS, budget), spread)
         fit = _auto(series, config, prior, course) if own else _origin(series, config, course)
     return replace(fit, findings=[*steps, *budget.findings(), *fit.findings])
 
@@ -172,11 +175,16 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     sample = thin.thinned(sample, bases)
     findings += [*bridged(signal.bridged), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
     with aside(wanted=_beside(prepared, config, course.budget)) as other:
-        with course.stage("screen"):
-            screened = screened_by(sample, bases, config, course)
-        network = _Network(_untrained(prepared, screened, config), Task(prepared, screened, config, course.keeper.store), other)
-        network.begin()
-        return _answered(series, (found, sample, screened), (findings, facts), (config, course), network)
+        with course.spread(sample) as looks:
+            with course.stage("screen"):
+                screened = screened_by(sample, bases, config, course)
+            network = _Network(_untrained(prepared, screened, config), Task(prepared, screened, config, course.keeper.store), other)
+            network.begin()
+            with course.stage("decide"):
+                decision = course.keeper.unless_interrupted(
+                    lambda: _decided(found, looks, screened, config, course), lambda: _at_once(prepared, screened, config)
+                )
+        return _answered(series, (found, screened, decision), (findings, facts), (config, course), network)
 
 
 class _Network(NamedTuple):
@@ -201,19 +209,15 @@ class _Network(NamedTuple):
 
 def _answered(
     series: Series,
-    known: tuple[Found, Sample, Screened],
+    known: tuple[Found, Screened, Decision],
     said: tuple[list[Finding], dict[str, Any]],
     how: tuple[Config, Course],
     network: _Network,
 ) -> Fit:
-    """From the screen on there is a graph, whatever else there is still time for."""
-    (found, sample, screened), (findings, facts), (config, course) = known, said, how
+    """From here on there is a graph, whatever else there is still time for."""
+    (found, screened, decision), (findings, facts), (config, course) = known, said, how
     keeper = course.keeper
     prepared, signal = found.prepared, found.signal
-    with course.stage("decide"):
-        decision = keeper.unless_interrupted(
-            lambda: _decided(found, sample, screened, config, course), lambda: _at_once(prepared, screened, config)
-        )
     graph = assemble(series.names, prepared.active, prepared.report, decision, found.prior)
     mechanism, modes, trained = None, None, None
     with course.stage("measure"):
@@ -244,11 +248,11 @@ def _answered(
     )
 
 
-def _decided(found: Found, sample: Sample, screened: Screened, config: Config, course: Course) -> Decision:
-    looks = Checks(*checks(sample, found.prepared, screened, found.signal, course, config))
-    held = course.keeper.kept("halves", lambda: held_and_sure(screened, looks.chance.surplus, config))
-    decision = Decision.of(screened, found.prepared.scaled, looks, config, held)
-    return _by_mode(decision, sample, (found, screened), config, course)
+def _decided(found: Found, looks: Looks[Sample], screened: Screened, config: Config, course: Course) -> Decision:
+    checked = Checks(*checks(looks, found.prepared, screened, found.signal, course, config))
+    held = course.keeper.kept("halves", lambda: held_and_sure(screened, checked.chance.surplus, config))
+    decision = Decision.of(screened, found.prepared.scaled, checked, config, held)
+    return _by_mode(decision, looks, (found, screened), config, course)
 
 
 def _at_once(prepared: Prepared, screened: Screened, config: Config) -> Decision:
@@ -272,10 +276,10 @@ def _compared(links: BoolArray, material: Material, config: Config) -> Modes | N
     return compare(material, np.argwhere(links), config.data.lags, rng(config.seed, "modes"), config.select.alpha)
 
 
-def _by_mode(decision: Decision, sample: Sample, known: tuple[Found, Screened], config: Config, course: Course) -> Decision:
+def _by_mode(decision: Decision, looks: Looks[Sample], known: tuple[Found, Screened], config: Config, course: Course) -> Decision:
     """The decision with what single operating modes show, where links differ between them."""
     material, screened = known[0].material, known[1]
-    seen = course.keeper.kept("modes", lambda: by_mode(sample, sample.of(material.table.regime), screened, config))
+    seen = course.keeper.kept("modes", lambda: by_mode(looks, looks.shared.of(material.table.regime), screened, config))
     if seen is None:
         return decision
     modes = _compared(candidates(decision.verdict, seen), material, config)

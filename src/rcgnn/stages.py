@@ -15,6 +15,7 @@ from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import noise_share
 from rcgnn.health import Finding, HealthRecord, Progress
 from rcgnn.keeper import Keeper
+from rcgnn.looks import Looks, Spread, here
 from rcgnn.mapped import in_turn
 from rcgnn.numerics import one_thread, rng
 from rcgnn.pack import kinds
@@ -38,7 +39,7 @@ from rcgnn.signal.statespace import Readings, Selection
 from rcgnn.signal.vanishing import suspects
 
 OnRecord = Callable[[HealthRecord], None]
-Looks = tuple[Chance, Pieces | None, Opinions | None]
+Checked = tuple[Chance, Pieces | None, Opinions | None]
 LEAST_SENSORS = 2
 SHIFTED_COPIES = 3
 """Circularly shifted copies behind a K that is chosen from the table."""
@@ -55,12 +56,13 @@ KINDS = SCREEN_KINDS | kinds(Reach, Signal, Selection, Chance, Pieces, Opinions,
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Who is told while a fit goes on, how long it may take, and what is kept of it."""
+    """Who is told while a fit goes on, how long it may take, what is kept of it, and who does its second looks."""
 
     progress: Progress
     on_record: OnRecord | None
     budget: Budget
     keeper: Keeper
+    spread: Spread[Sample] = here
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """One stage, told and timed."""
@@ -160,31 +162,33 @@ def _screened(sample: Sample, bases: list[str], config: Config, course: Course) 
     return screen(sample, config.screen, bases=bases, rng=rng(config.seed, "drivers"), tell=course.counted("screen"))
 
 
-def checks(sample: Sample, prepared: Prepared, screened: Screened, signal: Signal, course: Course, config: Config) -> Looks:
+def checks(looks: Looks[Sample], prepared: Prepared, screened: Screened, signal: Signal, course: Course, config: Config) -> Checked:
     """The second looks; under a budget those for which there is time, by what the screen itself took."""
-    budget, (rows, sensors) = course.budget, sample.keep.shape
+    sample, budget = looks.shared, course.budget
+    rows, sensors = sample.keep.shape
     once = budget.took["screen"]
     copies = budget.copies(min(config.select.shifted_copies, number_of_copies(rows, sensors)), once)
     fewer = config.select.model_copy(update={"shifted_copies": copies})
     kept = course.keeper.kept
-    chance = kept("chance", lambda: by_chance(sample, config.model_copy(update={"select": fewer}), screened.needed(config.select.alpha)))
+    chance = kept("chance", lambda: by_chance(looks, config.model_copy(update={"select": fewer}), screened.needed(config.select.alpha)))
     long = bool(cut(sample.segments, rows, sensors, config.screen.pieces)) and len(prepared.scaled.regime_names) < 2
     pieces = None
     if long and budget.allows("pieces", LOOKS * once):  # a link of one regime need not hold in the pieces of another
-        pieces = kept("pieces", lambda: by_pieces(sample, config.screen, bases=screened.bases, rng=rng(config.seed, "pieces")))
+        pieces = kept("pieces", lambda: by_pieces(looks, config.screen, bases=screened.bases, rng=partial(rng, config.seed, "pieces")))
     few = not long and sensors <= SMALL
     searched = few and (signal.smoothed or bool(prepared.counted.any()))
     if not config.screen.opinions or (searched and not budget.allows("opinions", LOOKS * once)):
         return chance, pieces, None
     if budget.cut("curves"):  # curves there was no time for are not tried again
         config = config.model_copy(update={"screen": config.screen.model_copy(update={"basis": "linear"})})
-    return chance, pieces, kept("opinions", lambda: _opinions(sample, prepared, signal, config, few))
+    return chance, pieces, kept("opinions", lambda: _opinions(looks, prepared, signal, config, few))
 
 
-def _opinions(sample: Sample, prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private
+def _opinions(looks: Looks[Sample], prepared: Prepared, signal: Signal, config: Config, search: bool) -> Opinions | None:  # noqa: FBT001 - private
+    sample = looks.shared
     if signal.smoothed:
         read = replace(sample, signal=sample.of(prepared.filled())[None], keep=sample.of(prepared.scaled.mask))
-        return opinions(read, sample, signal.moment, config.screen, search=search)
+        return opinions(read, looks, signal.moment, config.screen, search=search)
     if not prepared.counted.any() or not search:
         return None
     counted = replace(sample, signal=np.stack([sample.of(draw) for draw in signal.draws]))  # as they were read, not their roots

@@ -26,7 +26,7 @@ FAULTS = {
 }
 
 
-def fit_series(series, config, *, progress, on_record=None, budget=None, store=None):
+def fit_series(series, config, *, progress, on_record=None, budget=None, store=None, spread=None):
     n = len(series.names)
     for epoch in range(1, EPOCHS + 1):
         progress("train", {"epoch": epoch, "epochs": EPOCHS, "loss": 1 / epoch, "links": 2, "clip_share": 0.25})

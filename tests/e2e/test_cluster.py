@@ -20,9 +20,13 @@ from rcgnn import cluster, crew
 from rcgnn.bench.job import Case, Job
 from rcgnn.bench.runner import Limits, run_all
 from rcgnn.bench.store import Store
+from rcgnn.cli import main
 from rcgnn.cluster import ray_crew, ray_engine
+from rcgnn.config import Config
 from rcgnn.crew import End, processes, work_off
 from rcgnn.errors import InputError
+from rcgnn.looks import by_crew as by_looks
+from rcgnn.pipeline import fit_series
 from rcgnn.series import Series
 from rcgnn.sweep import conduct as room
 from rcgnn.sweep import tune
@@ -98,6 +102,51 @@ def test_a_bench_on_ray_gives_the_same_lines(ray):
         assert ours["scores"]["summary"]["auprc"] is not None
 
 
+LOOK_DIES_ONCE = """
+import os, signal
+
+def dies_once(marker, work, task, tell):
+    if task.number == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(task, tell)
+"""
+
+
+def test_a_fit_on_ray_is_the_same_and_hands_the_table_over_once_also_where_a_worker_is_killed(ray, tmp_path, monkeypatch):
+    (tmp_path / "dying_look.py").write_text(LOOK_DIES_ONCE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import dying_look
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(dying_look)
+    put, sizes = ray.put, []
+    monkeypatch.setattr(ray, "put", lambda value: sizes.append(len(ray.cloudpickle.dumps(value))) or put(value))
+    series, config = table(1600), Config().override(["data.max_lag=1", "select.refine=off", "select.halves=4", "device=cpu"])
+    engine = ray_engine()
+    clumsy = by_looks(lambda work, *how: engine(partial(dying_look.dies_once, tmp_path / "died", work), *how), 2)
+    found, own = fit_series(series, config, spread=clumsy).graph, fit_series(series, config).graph
+    assert (tmp_path / "died").exists()
+    assert len(sizes) == 1
+    assert sizes[0] > series.values.nbytes
+    for name in ("score", "verdict", "confidence", "strength"):
+        assert getattr(found, name).tobytes() == getattr(own, name).tobytes()
+
+
+@pytest.mark.parametrize("engine", [("--jobs", "2"), ("--engine", "ray", "--jobs", "2")], ids=["local", "ray"])
+def test_fit_takes_an_engine_and_writes_the_same_links(engine, ray, tmp_path, monkeypatch):
+    pd.DataFrame(table(300).values, columns=["a", "b", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    settings = [word for one in ("select.refine=off", "data.max_lag=1", "select.halves=4") for word in ("--set", one)]
+    for out, more in (("alone", ()), ("many", engine)):
+        monkeypatch.setattr(
+            sys, "argv", ["rcgnn", "fit", str(tmp_path / "t.csv"), "--out", str(tmp_path / out), "--quiet", *settings, *more]
+        )
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert not left.value.code
+    assert (tmp_path / "alone" / "graph.json").read_bytes() == (tmp_path / "many" / "graph.json").read_bytes()
+
+
 # --- what dies, and what takes too long ---------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +192,12 @@ def test_a_task_that_kills_every_process_is_given_up_and_one_that_takes_too_long
     assert 1.0 <= found["l"].seconds < 20.0
     assert sorted((tmp_path / "calls").read_text(encoding="utf-8")) == [*"ab", *"d" * (crew.RETRIES + 1), "l"]
     assert found["d"].loss == "the process ended, 3 times; is there enough memory?"
+
+
+def test_processes_of_ray_have_linear_algebra_on_one_thread_and_this_one_is_left_as_it_was(ray):
+    threads = ray.get(ray.remote(lambda: [os.environ.get(name) for name in crew.THREADS]).remote())
+    assert threads == ["1"] * len(crew.THREADS)
+    assert os.environ.get("NUMEXPR_NUM_THREADS") is None
 
 
 def test_what_goes_wrong_in_the_work_itself_is_told(ray):
@@ -224,6 +279,16 @@ def refused(rcgnn, tmp_path, *words):
     assert done.err.count("\n") == 1
     assert not (tmp_path / "s").exists()
     return done.err
+
+
+def test_a_fit_refuses_what_a_sweep_refuses(rcgnn, tmp_path, monkeypatch):
+    pd.DataFrame(table().values, columns=["a", "b", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    words = ("fit", tmp_path / "t.csv", "--out", tmp_path / "r")
+    assert "only --engine ray has an address" in rcgnn(*words, "--address", "auto").err
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _: None)
+    done = rcgnn(*words, "--engine", "ray")
+    assert (done.code, "pip install 'rcgnn[cluster]'" in done.err) == (2, True)
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_address_without_ray_and_one_of_another_kind_are_refused(rcgnn, tmp_path):

@@ -12,6 +12,7 @@ from rcgnn import RCGNN
 from rcgnn.config import Config, PriorConfig, ScreenConfig
 from rcgnn.errors import ConfigError
 from rcgnn.graph import LINK, NONE, UNDECIDED
+from rcgnn.looks import Looks
 from rcgnn.mechanism.intervention import intervene
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.prior import Informed, Prior
@@ -190,7 +191,7 @@ def test_nothing_is_required_of_shifted_copies():
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     prior = Prior.of(PriorConfig(require=["d -> a", "c -> a"], forbid=["a -> b"]), NAMES, 2)
     found = largest_by_chance(
-        Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 2),
+        Looks(Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], 2)),
         Informed.of(ScreenConfig(basis="linear"), prior),
         [np.random.default_rng(0)],
     )

@@ -9,6 +9,7 @@ import pytest
 
 from rcgnn.config import Config
 from rcgnn.graph import CausalGraph
+from rcgnn.looks import Looks
 from rcgnn.pipeline import fit_series
 from rcgnn.screen.features import Sample
 from rcgnn.select.modes import Seen, by_mode, candidates, only, revise
@@ -99,10 +100,10 @@ def test_a_mode_that_is_short_or_in_which_a_sensor_was_hardly_read_is_not_screen
     config = Config().override(OFF)
     fit = fit_series(replace(plant.series, regime=mode, regime_names=("a", "b")), config)
     whole = Sample(fit.signal.draws, np.isfinite(plant.series.values), [slice(0, 550), slice(550, 1000)], 3)
-    both, first = (by_mode(replace(whole, keep=np.isfinite(v)), mode, fit.screened, config) for v in (plant.series.values, values))
+    both, first = (by_mode(Looks(replace(whole, keep=np.isfinite(v))), mode, fit.screened, config) for v in (plant.series.values, values))
     assert (both.share, first.share) == (1.0, 0.55)
-    assert by_mode(whole, np.arange(1000) // 350, fit.screened, config) is None
-    assert by_mode(whole, np.zeros(1000, int), fit.screened, config) is None
+    assert by_mode(Looks(whole), np.arange(1000) // 350, fit.screened, config) is None
+    assert by_mode(Looks(whole), np.zeros(1000, int), fit.screened, config) is None
 
 
 def counts(graph: CausalGraph, truth: np.ndarray) -> tuple[int, int]:

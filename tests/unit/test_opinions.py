@@ -8,6 +8,7 @@ import pytest
 from rcgnn import pipeline, stages
 from rcgnn.config import Config, ScreenConfig
 from rcgnn.data.rolling import TREND_WINDOW
+from rcgnn.looks import Looks
 from rcgnn.screen.dense import raised
 from rcgnn.screen.features import Sample
 from rcgnn.screen.opinions import MANY, PLAIN_WEIGHT, POSTERIOR_WEIGHT, Opinions, normal_scores, opinions
@@ -23,7 +24,7 @@ def linked(rows: int = 500) -> np.ndarray:
 
 def look(x: np.ndarray, segments: list[slice] | None = None, *, search: bool = True) -> Opinions:
     sample = Sample(x[None], np.ones(x.shape, bool), segments or [slice(0, len(x))], 2)
-    return opinions(sample, sample, None, ScreenConfig(), search=search)
+    return opinions(sample, Looks(sample), None, ScreenConfig(), search=search)
 
 
 def dense(found: Opinions) -> np.ndarray:
@@ -96,7 +97,7 @@ def test_rows_that_were_not_read_count_where_many_cells_are_missing():
     for share, many in ((MANY - 0.05, False), (MANY + 0.05, True)):
         keep = np.random.default_rng(0).random(x.shape) >= share
         sample = Sample(x[None], keep, [slice(0, len(x))], 2)
-        found = opinions(sample, sample, moment, ScreenConfig())
+        found = opinions(sample, Looks(sample), moment, ScreenConfig())
         assert len(found.searches) == 2 + many
         assert [weight for weight, _ in found.dense] == [PLAIN_WEIGHT, POSTERIOR_WEIGHT][: 1 + many]
     assert found.searches[2][0, 1] > 1.2 * found.searches[0][0, 1]  # the third sees all rows

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.looks import Looks
 from rcgnn.pipeline import fit_series
+from rcgnn.screen import pieces as pieces_module
 from rcgnn.screen.features import Sample
 from rcgnn.screen.pieces import LEAST_PIECES, LEAST_ROWS, ROWS_PER_SENSOR, Pieces, blend, by_pieces, cut
 from rcgnn.series import Series
@@ -26,7 +28,7 @@ def table(rows: int, linked_until: int, seed: int = 0) -> np.ndarray:
 
 
 def pieces_of(x: np.ndarray, config: ScreenConfig = LINEAR) -> Pieces | None:
-    return by_pieces(Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2), config)
+    return by_pieces(Looks(Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2)), config)
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,11 +66,11 @@ def test_a_sensor_that_came_late_is_judged_by_the_pieces_in_which_it_was_read():
     x = table(4000, 4000)
     keep = np.ones(x.shape, bool)
     keep[:2900, 1] = False  # 100 of the 500 rows of the sixth piece, all of the last two
-    late = by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR)
+    late = by_pieces(Looks(Sample(x[None], keep, [slice(0, len(x))], 2)), LINEAR)
     assert late.share[0, 1] == 1.0
     keep[:2950, 1] = False
     keep[3000:, 1] = False  # too few rows everywhere: every piece counts
-    assert by_pieces(Sample(x[None], keep, [slice(0, len(x))], 2), LINEAR).share[0, 1] == pytest.approx(1 / 8)
+    assert by_pieces(Looks(Sample(x[None], keep, [slice(0, len(x))], 2)), LINEAR).share[0, 1] == pytest.approx(1 / 8)
 
 
 def test_the_blend_ranks_what_lasts_above_what_passed_and_keeps_the_lags():
@@ -89,3 +91,12 @@ def test_a_link_of_one_stretch_is_no_link_of_the_system():
     assert not passing.summary.any()
     uncut = fit_series(Series.of(table(4000, 1000)), settings_.override(["screen.pieces=0"])).graph
     assert uncut.summary[0, 1]
+
+
+def test_each_piece_draws_by_itself_so_that_none_waits_for_another(monkeypatch):
+    found, drawn = pieces_module.screen, []
+    monkeypatch.setattr(pieces_module, "screen", lambda *args, rng, **more: drawn.append(rng.random()) or found(*args, rng=rng, **more))
+    x = np.random.default_rng(0).standard_normal((1600, 2))
+    sample = Sample(x[None], np.ones(x.shape, bool), [slice(0, len(x))], 2)
+    assert by_pieces(Looks(sample), LINEAR, rng=np.random.default_rng).count == 3
+    assert drawn == [np.random.default_rng(number).random() for number in range(3)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.looks import Looks
 from rcgnn.screen import null
 from rcgnn.screen.dense import DENSE_WEIGHT, dense_evidence
 from rcgnn.screen.features import Sample
@@ -195,7 +196,7 @@ def by_chance(x: np.ndarray, copies: int = 2, max_lag: int = 2) -> float:
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     sample = Sample(z[None], np.ones(x.shape, bool), [slice(0, len(x))], max_lag)
     rngs = [np.random.default_rng(seed) for seed in range(copies)]
-    return largest_by_chance(sample, ScreenConfig(basis="linear"), rngs).surplus
+    return largest_by_chance(Looks(sample), ScreenConfig(basis="linear"), rngs).surplus
 
 
 def test_shifted_copies_keep_every_sensor_and_its_readings_together():
@@ -229,7 +230,7 @@ def test_one_odd_copy_does_not_decide_what_is_found_by_chance(monkeypatch):
         null, "screen", lambda *_, **__: SimpleNamespace(evidence=SimpleNamespace(chosen=chosen, surplus=np.full((2, 2), next(most))))
     )
     sample = Sample(noise(0)[None, :, :2], np.ones((T, 2), bool), [slice(0, T)], 2)
-    assert largest_by_chance(sample, ScreenConfig(), [np.random.default_rng(n) for n in range(5)]).surplus == 5.0
+    assert largest_by_chance(Looks(sample), ScreenConfig(), [np.random.default_rng(n) for n in range(5)]).surplus == 5.0
 
 
 @pytest.mark.parametrize(("rows", "asked", "made"), [(T, 15, 15), (T, 7, 7), (60_000, 15, 5), (60_000, 2, 2)])
@@ -238,7 +239,7 @@ def test_long_tables_are_shifted_less_often(monkeypatch, rows, asked, made):
     calls = []
     monkeypatch.setattr(null, "screen", lambda *_, **__: calls.append(1) or found)
     sample = Sample(np.zeros((1, rows, 3)), np.ones((rows, 3), bool), [slice(0, rows)], 2)
-    null.by_chance(sample, Config().override([f"select.shifted_copies={asked}"]), ["linear"] * 3)
+    null.by_chance(Looks(sample), Config().override([f"select.shifted_copies={asked}"]), ["linear"] * 3)
     assert len(calls) == made
 
 
@@ -247,7 +248,7 @@ def test_every_shifted_copy_looks_at_the_next_draw(monkeypatch):
     nothing = SimpleNamespace(evidence=SimpleNamespace(chosen=np.zeros((1, 2, 2), bool), surplus=np.zeros((2, 2))))
     monkeypatch.setattr(null, "screen", lambda turned, *_, **__: seen.append(round(float(turned.signal.sum()))) or nothing)
     sample = Sample(np.stack([np.full((T, 2), 1.0), np.full((T, 2), 2.0)]), np.ones((T, 2), bool), [slice(0, T)], 2)
-    largest_by_chance(sample, ScreenConfig(), [np.random.default_rng(n) for n in range(3)])
+    largest_by_chance(Looks(sample), ScreenConfig(), [np.random.default_rng(n) for n in range(3)])
     assert seen == [2 * T, 4 * T, 2 * T]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rcgnn.crew import Engine
+    from rcgnn.looks import Spread
 
 
 class EngineName(StrEnum):
@@ -37,3 +38,15 @@ def engine_of(name: EngineName, address: str | None) -> Engine:
     if address is not None:
         raise InputError(f"--address {address}: only --engine ray has an address; add it, or leave --address out.")
     return processes
+
+
+def spread_of(name: EngineName, address: str | None, jobs: int) -> Spread[Any]:
+    """Who does the second looks of a fit: this process where nobody else is asked for.
+
+    Raises:
+        InputError: as `engine_of`.
+    """
+    from rcgnn.looks import by_crew, here
+
+    engine = engine_of(name, address)
+    return here if name == EngineName.LOCAL and jobs == 1 else by_crew(engine, jobs)

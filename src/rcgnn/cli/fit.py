@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rcgnn.cli.engines import AddressOption, EngineName, EngineOption
 from rcgnn.cli.values import CellsOption, DropOption, lag
 
 REFUSAL = "fit: --truth is refused, since what learns must not see the answer; fit first, then `rcgnn score RUN --truth FILE`."
@@ -40,6 +41,9 @@ def fit(  # noqa: PLR0913 - one parameter an option
     seed: Annotated[int | None, typer.Option(min=0, help="Start of every random number [default: 1337].")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [default: auto].")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="The best graph found in this time: 90s, 10m, 1h30m.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Second looks at a time, each on one thread.")] = 1,
+    engine: EngineOption = EngineName.LOCAL,
+    address: AddressOption = None,
     live: Annotated[bool, typer.Option("--live", help="Show the run in the browser while it goes on; prints the address.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the live page [default: a free one].")] = None,
     live_for: Annotated[
@@ -56,6 +60,7 @@ def fit(  # noqa: PLR0913 - one parameter an option
     Settings: the --config file, over it the --prior file and the options here, over them --set.
     """
     from rcgnn.cli.beside import Live, beside
+    from rcgnn.cli.engines import spread_of
     from rcgnn.cli.fitting import fit_tables
     from rcgnn.cli.resuming import Place
     from rcgnn.cli.together import help_out, helps, together
@@ -72,5 +77,6 @@ def fit(  # noqa: PLR0913 - one parameter an option
     settings = Config.assemble(config, [*given, *(sets or [])], prior)
     asked = Live(port or 0, live_for or 0.0) if live or port is not None or live_for is not None else None
     reading = {"time": time, "regime": regime, "na": tuple(na or ()), "max_cells": max_cells, "drop": tuple(drop or ())}
+    spread = spread_of(engine, address, jobs)
     with together(), beside(tables, asked, log or ()) as others:
-        fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet, resume=resume), others)
+        fit_tables(tables, reading, settings, Place(out, overwrite=overwrite, quiet=quiet, resume=resume), others, spread)

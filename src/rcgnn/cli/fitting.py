@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from rcgnn.config import Config
     from rcgnn.estimator import Fit
     from rcgnn.health import Progress
+    from rcgnn.looks import Spread
     from rcgnn.series import Series
 
 AGAIN = "the same command with --resume goes on."
 
 
-def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Config, place: Place, others: Beside) -> None:
+def fit_tables(
+    tables: Sequence[Path], reading: Mapping[str, Any], settings: Config, place: Place, others: Beside, spread: Spread[Any]
+) -> None:
     """Fit the tables and print the answer.
 
     Args:
@@ -28,6 +31,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         settings: all settings.
         place: where the run goes.
         others: who is told while it goes on.
+        spread: who does the second looks.
     """
     from rcgnn.cli.console import console, safe
     from rcgnn.cli.progress import progress
@@ -55,7 +59,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
             if here.complete:
                 here.finish()
             else:
-                answer = _fitted(here, series, settings, (report, others, budget))
+                answer = _fitted(here, series, settings, (report, others, budget), spread)
     if here.complete:
         console().print(safe(f"{here.run.path}: the run is complete; there is nothing to go on with."))
         return
@@ -64,7 +68,7 @@ def fit_tables(tables: Sequence[Path], reading: Mapping[str, Any], settings: Con
         raise StoppedError(f"Interrupted. What {here.run.path} holds is partial; {AGAIN}")
 
 
-def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress, Beside, Budget]) -> Fit:
+def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress, Beside, Budget], spread: Spread[Any]) -> Fit:
     """The fit itself, and every file of it.
 
     Raises:
@@ -80,7 +84,8 @@ def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress,
     (report, others, budget), run, store = told, here.run, here.store
     try:
         others.logs.begin(run, settings)
-        answer = fit_series(series, settings, progress=report, on_record=others.record(run.append), budget=budget, store=store)
+        record = others.record(run.append)
+        answer = fit_series(series, settings, progress=report, on_record=record, budget=budget, store=store, spread=spread)
         report("write", {})
         run.write("traces.npz", as_npz(stamped(traces(answer.series, answer.prepared, answer.signal))))
         run.write_answer(answer, series, settings)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.config import Config, ScreenConfig
+from rcgnn.looks import Looks
 from rcgnn.mapped import in_turn, spacious
 from rcgnn.numerics import rng
 from rcgnn.prior import nothing_required
@@ -65,11 +67,11 @@ def _turned(cells: NDArray[Any], offsets: IntArray) -> NDArray[Any]:
     return found
 
 
-def by_chance(sample: Sample, config: Config, bases: Sequence[str]) -> Chance:
+def by_chance(looks: Looks[Sample], config: Config, bases: Sequence[str]) -> Chance:
     """`largest_by_chance` with the settings of a fit; `bases` are those that it needed on the real table."""
-    most = min(config.select.shifted_copies, number_of_copies(*sample.keep.shape))
+    most = min(config.select.shifted_copies, number_of_copies(*looks.shared.keep.shape))
     copies = [rng(config.seed, "shifted", copy) for copy in range(most)]
-    return largest_by_chance(sample, config.screen, copies, bases=bases)
+    return largest_by_chance(looks, config.screen, copies, bases=bases)
 
 
 def number_of_copies(rows: int, sensors: int) -> int:
@@ -83,7 +85,7 @@ def number_of_copies(rows: int, sensors: int) -> int:
 
 
 def largest_by_chance(
-    sample: Sample, config: ScreenConfig, rngs: Sequence[np.random.Generator], *, bases: Sequence[str] | None = None
+    looks: Looks[Sample], config: ScreenConfig, rngs: Sequence[np.random.Generator], *, bases: Sequence[str] | None = None
 ) -> Chance:
     """The best that the screen chooses without a cause, on circularly shifted copies; each copy looks at the next draw.
 
@@ -91,7 +93,7 @@ def largest_by_chance(
     in which two outages happened to meet, and with it on the seed.
 
     Args:
-        sample: the real table.
+        looks: at the real table.
         config: settings of the screen.
         rngs: one for each copy. Copies after the first `FIRST_COPIES` are only made where those showed links.
         bases: the basis of each sensor that was needed on the real table.
@@ -100,15 +102,20 @@ def largest_by_chance(
         The median of each copy's largest evidence and the mean number of pairs over the copies made; zeros where none could be made.
     """
     quick = nothing_required(config).model_copy(update={"joint_rows": False})
-    largest, chosen = list[float](), list[int]()
-    for copy, offsets in enumerate(rngs):
-        if copy == FIRST_COPIES and np.mean(chosen) < WORTH_MORE:
-            break
-        turned = shifted(replace(sample, signal=sample.signal[[copy % len(sample.signal)]]), offsets)
-        if turned is None:
-            break
-        found = screen(turned, quick, bases=bases).evidence
-        pairs = found.chosen.any(axis=0)
-        chosen.append(int(pairs.sum()))
-        largest.append(float(found.surplus[pairs].max(initial=0.0)))
-    return Chance(float(np.median(largest)), float(np.mean(chosen))) if chosen else Chance(0.0, 0.0)
+    look, copies = partial(_copy, config=quick, bases=bases), list(enumerate(rngs))
+    found = looks.each(look, copies[:FIRST_COPIES])
+    if sum(one.pairs for one in found if one) >= WORTH_MORE * len(found):
+        found += looks.each(look, copies[FIRST_COPIES:])
+    made = [one for one in found if one] or [Chance(0.0, 0.0)]
+    return Chance(float(np.median([one.surplus for one in made])), float(np.mean([one.pairs for one in made])))
+
+
+def _copy(sample: Sample, copy: tuple[int, np.random.Generator], *, config: ScreenConfig, bases: Sequence[str] | None) -> Chance | None:
+    """What one copy shows; None where it cannot be made."""
+    number, offsets = copy
+    turned = shifted(replace(sample, signal=sample.signal[[number % len(sample.signal)]]), offsets)
+    if turned is None:
+        return None
+    found = screen(turned, config, bases=bases).evidence
+    pairs = found.chosen.any(axis=0)
+    return Chance(float(found.surplus[pairs].max(initial=0.0)), float(pairs.sum()))

@@ -16,6 +16,7 @@ that all searches find needs less confidence to be a link (`verdict`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtri
@@ -23,6 +24,7 @@ from scipy.stats import rankdata
 
 from rcgnn.config import ScreenConfig
 from rcgnn.data.rolling import detrended
+from rcgnn.looks import Looks
 from rcgnn.screen.dense import dense_evidence
 from rcgnn.screen.features import Sample, build, from_moment
 from rcgnn.screen.moments import moments
@@ -62,12 +64,12 @@ class Opinions:
         return rescaled(score, np.sum(searched + raised, axis=0) / len(searched))
 
 
-def opinions(plain: Sample, drawn: Sample, moment: FloatArray | None, config: ScreenConfig, *, search: bool = True) -> Opinions:
+def opinions(plain: Sample, drawn: Looks[Sample], moment: FloatArray | None, config: ScreenConfig, *, search: bool = True) -> Opinions:
     """The further opinions on one table.
 
     Args:
         plain: readings with gaps interpolated, one draw; which were read; segments; K.
-        drawn: the draws of the state space, which the first screen has seen.
+        drawn: looks at the draws of the state space, which the first screen has seen.
         moment: [D, D] posterior moments of the dense state space, D = N (L + 1); None: without that opinion.
         config: settings of the screen.
         search: False: the dense model on plainly filled readings alone.
@@ -80,13 +82,19 @@ def opinions(plain: Sample, drawn: Sample, moment: FloatArray | None, config: Sc
     dense = [(PLAIN_WEIGHT, dense_evidence([shared] * sensors, np.full(sensors, float(rows))))]
     if not search:
         return Opinions(tuple(dense))
-    looks = [replace(plain, signal=x[None]) for x in (level, normal_scores(level))]
+    others: list[Sample | None] = [replace(plain, signal=x[None]) for x in (level, normal_scores(level))]
     if plain.keep.mean() <= 1.0 - MANY:
-        looks.append(replace(drawn, keep=np.ones_like(drawn.keep)))
+        others.append(None)
         if moment is not None:
             read = plain.keep.sum(axis=0).astype(float)
             dense.append((POSTERIOR_WEIGHT, dense_evidence([from_moment(moment, sensors, rows)] * sensors, read)))
-    return Opinions(tuple(dense), tuple(screen(one, config).score.max(axis=0) for one in looks))
+    return Opinions(tuple(dense), tuple(drawn.each(partial(_searched, config=config), others)))
+
+
+def _searched(drawn: Sample, other: Sample | None, *, config: ScreenConfig) -> FloatArray:
+    """[N, N] scores by another version of the readings; None: by the draws, with every row of a target."""
+    found = screen(replace(drawn, keep=np.ones_like(drawn.keep)) if other is None else other, config)
+    return np.asarray(found.score.max(axis=0))
 
 
 def normal_scores(x: FloatArray) -> FloatArray:

@@ -12,13 +12,15 @@ dependence of rows, and the evidence itself in place of a count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from rcgnn.config import ScreenConfig
+from rcgnn.looks import Looks
 from rcgnn.mapped import in_turn
 from rcgnn.screen.features import Sample
 from rcgnn.screen.score import log_evidence, rescaled
@@ -66,33 +68,44 @@ def cut(segments: Sequence[slice], rows: int, sensors: int, most: int) -> list[l
 
 
 def by_pieces(
-    sample: Sample, config: ScreenConfig, *, bases: Sequence[str] | None = None, rng: np.random.Generator | None = None
+    looks: Looks[Sample],
+    config: ScreenConfig,
+    *,
+    bases: Sequence[str] | None = None,
+    rng: Callable[[int], np.random.Generator] | None = None,
 ) -> Pieces | None:
     """Evidence of every pair, piece by piece; each piece takes the next of the draws.
 
     Args:
-        sample: the whole table.
+        looks: at the whole table.
         config: settings of the screen.
         bases: the basis of each sensor that won on the whole table.
-        rng: for the paths of hidden drivers, piece by piece; None: nobody looks for any.
+        rng: for the paths of hidden drivers in the piece of that number; None: nobody looks for any.
 
     Returns:
         None where the table is too short to be cut.
     """
-    rows, sensors = sample.keep.shape
-    scores, earned, told = [], [], []
-    for number, part in enumerate(cut(sample.segments, rows, sensors, config.pieces)):
-        long_enough = [s for s in part if s.stop - s.start > sample.max_lag]
-        draw = sample.signal[number % len(sample.signal)][None]
-        found = screen(replace(sample, signal=draw, segments=long_enough), config, bases=bases, rng=rng)
-        scores.append(log_evidence(found.score))
-        earned.append(found.evidence.chosen.any(axis=0))
-        told.append(_tells(sample.keep, part))
-    if not scores:
+    rows, sensors = looks.shared.keep.shape
+    parts = cut(looks.shared.segments, rows, sensors, config.pieces)
+    if not parts:
         return None
+    look = partial(_piece, config=config, bases=bases)
+    found = looks.each(look, [(number, part, rng and rng(number)) for number, part in enumerate(parts)])
+    scores, earned, told = zip(*found, strict=True)
     weight = np.array(told, float)
     weight[:, ~weight.any(axis=0)] = 1.0
     return Pieces(np.average(scores, axis=0, weights=weight), np.average(earned, axis=0, weights=weight), len(scores))
+
+
+def _piece(
+    sample: Sample, piece: tuple[int, Sequence[slice], np.random.Generator | None], *, config: ScreenConfig, bases: Sequence[str] | None
+) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """[N, N] log evidence, the pairs that earned their penalty, and those that the piece can tell of."""
+    number, part, rng = piece
+    long_enough = [s for s in part if s.stop - s.start > sample.max_lag]
+    draw = sample.signal[number % len(sample.signal)][None]
+    found = screen(replace(sample, signal=draw, segments=long_enough), config, bases=bases, rng=rng)
+    return log_evidence(found.score), np.asarray(found.evidence.chosen.any(axis=0)), _tells(sample.keep, part)
 
 
 def _tells(keep: BoolArray, part: Sequence[slice]) -> BoolArray:

@@ -11,13 +11,16 @@ between modes at all; without a difference the graph is that of the whole table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcgnn.config import Config
 from rcgnn.graph import LINK, NONE, Key
+from rcgnn.looks import Looks
 from rcgnn.numerics import rng
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import by_chance
@@ -56,11 +59,11 @@ class Seen:
     share: float
 
 
-def by_mode(sample: Sample, regime: IntArray, screened: Screened, config: Config) -> Seen | None:
+def by_mode(looks: Looks[Sample], regime: IntArray, screened: Screened, config: Config) -> Seen | None:
     """Screen every mode that is long enough.
 
     Args:
-        sample: the whole table.
+        looks: at the whole table.
         regime: [T] mode of each row.
         screened: the screen of the whole table; its bases are taken over.
         config: settings.
@@ -68,13 +71,14 @@ def by_mode(sample: Sample, regime: IntArray, screened: Screened, config: Config
     Returns:
         None where there is one mode, or none is long enough.
     """
+    sample = looks.shared
     sensors = sample.keep.shape[1]
     modes = [regime == r for r in np.unique(regime)]
     fewest = max(LEAST_ROWS, ROWS_PER_SENSOR * sensors)
     long_enough = [at for at in modes if at.sum() >= fewest and _read(sample, at) >= LEAST_READINGS]
     if len(modes) == 1 or not long_enough:
         return None
-    found = [_one(only(sample, at), screened, config, len(modes)) for at in long_enough]
+    found = looks.each(partial(_one, bases=screened.bases, config=config, modes=len(modes)), long_enough)
     score = np.max([one.score for one in found], axis=0)
     links = np.any([one.links for one in found], axis=0)
     links[0] &= ~(links[0].T & (score[0] < score[0].T))
@@ -105,9 +109,10 @@ def _read(sample: Sample, at: BoolArray) -> int:
     return int(sample.keep[np.concatenate(runs).astype(np.int64)].sum(axis=0).min())
 
 
-def _one(part: Sample, screened: Screened, config: Config, modes: int) -> Seen:
-    found = screen(part, config.screen, bases=screened.bases, rng=rng(config.seed, "drivers"))
-    chance = by_chance(part, config, found.needed(config.select.alpha)).surplus
+def _one(sample: Sample, at: BoolArray, *, bases: Sequence[str], config: Config, modes: int) -> Seen:
+    part = only(sample, at)
+    found = screen(part, config.screen, bases=bases, rng=rng(config.seed, "drivers"))
+    chance = by_chance(Looks(part), config, found.needed(config.select.alpha)).surplus
     sure = held_and_sure(found, chance, config)[1]
     own = found.evidence
     pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance, told=told(found))

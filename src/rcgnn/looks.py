@@ -1,0 +1,102 @@
+"""Looks at one thing that do not need each other: one after the other in this process, or several at a time by a crew.
+
+What all looks share is handed over once a process, or put into the object store once, however many looks there are. A look has one thread
+wherever it is done, and its random numbers are its own, so its answer is the same wherever and beside whatever it is done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from rcgnn.crew import Crew, Engine, work_off
+from rcgnn.numerics import one_thread
+
+S = TypeVar("S")
+Out = TypeVar("Out")
+
+
+class Task(NamedTuple):
+    """One look, and at what; nothing for the first of a process, which only gets it ready."""
+
+    number: int
+    look: Callable[[Any, Any], Any]
+    at: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Looks(Generic[S]):
+    """What is looked at, and who does it.
+
+    Attributes:
+        shared: what every look is given first; nobody may change it.
+        crew: who does the looks; None: this process.
+
+    Example:
+        >>> Looks(10).each(lambda shared, number: shared + number, [1, 2])
+        [11, 12]
+    """
+
+    shared: S
+    crew: Crew | None = None
+
+    def each(self, look: Callable[[S, Any], Out], tasks: Sequence[Any]) -> list[Out]:
+        """`look(shared, task)` of every task, in their order.
+
+        A look whose process dies is done again; one that takes every process with it is done in this one.
+
+        Args:
+            look: a function of a module, or a `partial` of one; what it is bound to should be small.
+            tasks: what tells one look from the next.
+        """
+        if self.crew is None:
+            with one_thread():
+                return [look(self.shared, task) for task in tasks]
+        done: dict[int, Out] = {}
+        ends = work_off(self.crew, deque(Task(number, look, at) for number, at in enumerate(tasks)))
+        while len(done) < len(tasks):  # a process that is not ready yet is not waited for
+            task, end = next(ends)
+            if task.look is look:
+                done[task.number] = end.result if end.how == "done" else Looks(self.shared).each(look, [task.at])[0]
+        return [done[number] for number in range(len(tasks))]
+
+
+Spread = Callable[[S], AbstractContextManager[Looks[S]]]
+"""What is looked at gives the looks at it, for as long as the block goes on."""
+
+
+@contextmanager
+def here(shared: S) -> Iterator[Looks[S]]:
+    """One look after the other, in this process."""
+    yield Looks(shared)
+
+
+def by_crew(engine: Engine, jobs: int) -> Spread[Any]:
+    """So many looks at a time. Processes are got ready when the block begins, while this one does something else.
+
+    Args:
+        engine: who does them.
+        jobs: looks at a time.
+    """
+
+    @contextmanager
+    def spread(shared: S) -> Iterator[Looks[S]]:
+        with engine(partial(_done, shared), jobs, None) as crew:
+            for _ in range(jobs):
+                crew.give(Task(0, _ready, None))
+            yield Looks(shared, crew)
+
+    return spread
+
+
+def _done(shared: Any, task: Task, _tell: Callable[[Any], None]) -> Any:
+    """In a process of the crew."""
+    return task.look(shared, task.at)
+
+
+def _ready(_shared: Any, _nothing: None) -> None:
+    """The process is there, and so is what it looks at."""
