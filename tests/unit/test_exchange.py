@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 from rcgnn.config import Config
 from rcgnn.graph import LINK, NONE, UNDECIDED
 from rcgnn.pipeline import fit_series
-from rcgnn.select.exchange import LAGS, asymmetry, exchangeable
+from rcgnn.select.exchange import LAGS, REMEMBERED, asymmetry, exchangeable, memory
 from rcgnn.series import Series
 from rcgnn.verdict import DIRECTION
 
@@ -38,6 +38,11 @@ def test_of_one_signal_read_twice_one_table_in_twenty_looks_asymmetric(rows):
 
 def test_a_cause_with_a_memory_of_its_own_is_asymmetric():
     assert all(asymmetry(*one_drives_the_other(seed)) < np.log(1e-4) for seed in range(20))
+
+
+def test_a_weak_echo_one_row_later_is_asymmetric():
+    x = np.random.default_rng(0).standard_normal(1000)
+    assert asymmetry(x, np.roll(x, 1) + 3.0 * np.random.default_rng(1).standard_normal(1000)) < np.log(1e-4)
 
 
 @pytest.mark.parametrize("pair", [read_twice(0), one_drives_the_other(0)], ids=["alike", "not alike"])
@@ -97,4 +102,42 @@ def test_without_same_step_links_nobody_is_asked():
     rng = np.random.default_rng(0)
     done = answered(slow(rng, 400), slow(rng, 400))
     assert not done.screened.evidence.chosen[0].any()
+    assert not exchangeable(done.screened, done.prepared.scaled).any()
+
+
+# --- a difference of two readings of one signal is white -----------------------------------------------------------------------------
+
+ONE = np.zeros(1000, np.int64)
+
+
+def moves_of_their_own(seed, rows=1000):
+    """Two sensors that share half of their shocks, and remember all of them; read with noise."""
+    rng = np.random.default_rng(seed)
+    shared, *own = rng.standard_normal((3, rows))
+    return tuple(lfilter([1.0], [1.0, -0.7], shared + one) + 1.2 * rng.standard_normal(rows) for one in own)
+
+
+@pytest.mark.parametrize("scale", [1.0, -50.0])
+def test_the_difference_of_two_readings_of_one_signal_has_no_memory(scale):
+    found = [memory(np.stack([x, scale * y], axis=1), ONE) for x, y in map(read_twice, range(200))]
+    assert np.mean(np.array(found) > REMEMBERED) <= 0.03
+
+
+def test_moves_of_their_own_are_remembered_whatever_the_gaps():
+    for seed in range(10):
+        pair = np.stack(moves_of_their_own(seed), axis=1)
+        assert memory(pair, ONE) > 2 * REMEMBERED
+        assert memory(np.where(np.random.default_rng(seed).random(pair.shape) < 0.2, np.nan, pair), ONE) > REMEMBERED
+
+
+def test_rows_that_do_not_follow_each_other_and_sensors_without_memory_say_nothing():
+    pair = np.stack(moves_of_their_own(0), axis=1)
+    assert memory(pair, np.arange(1000)) == 0.0
+    assert memory(np.random.default_rng(8).standard_normal((1000, 2)) * [1.0, -1.0], ONE) <= REMEMBERED
+    assert memory(np.stack([pair[:, 0], np.zeros(1000)], axis=1), ONE) == 0.0
+
+
+def test_a_pair_with_moves_of_its_own_is_not_one_signal():
+    done = answered(*moves_of_their_own(0), "signal.smooth=on")
+    assert done.screened.evidence.chosen[0, 0, 1] or done.screened.evidence.chosen[0, 1, 0]
     assert not exchangeable(done.screened, done.prepared.scaled).any()
