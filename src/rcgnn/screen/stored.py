@@ -1,7 +1,8 @@
 """What later stages need of a screen, small enough to be kept, and the whole of it again from the sample.
 
 The tables of features are made anew, which takes moments and gives the same numbers. The moments of each target are left out: beside
-prior knowledge, where a screen is not kept, only strengths and the p-values of curves ask for them, and they are there.
+prior knowledge, where a screen is not kept, only strengths, the p-values of curves and the doubts about directions ask for them, and they
+are there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from rcgnn.screen.partial import Partial
 from rcgnn.screen.score import Evidence
 from rcgnn.screen.search import Local
 from rcgnn.screen.structural import Screened, repeated
-from rcgnn.series import FloatArray, taken
+from rcgnn.screen.turning import told
+from rcgnn.series import BoolArray, FloatArray, taken
 
 NO_GRAM = Dense(np.zeros((0, 0)))
 
@@ -49,6 +51,7 @@ class Stored:
     drivers: Drivers | None
     strength: FloatArray
     luck: FloatArray
+    told: BoolArray
     width: int
 
     @classmethod
@@ -76,6 +79,7 @@ class Stored:
             screened.drivers,
             strength,
             screened.by_luck(),
+            told(screened),
             screened.tables.width,
         )
 
@@ -102,6 +106,7 @@ class Stored:
             rows=sample.rows,
             strength=self.strength,
             luck=self.luck,
+            told=self.told,
         )
 
 

@@ -56,6 +56,7 @@ class Screened:
         rows: see `Sample`.
         strength: [K+1, N, N] as `select.effects` measures it, where that was done before; None: not yet.
         luck: [N] what `by_luck` gives, where that was done before.
+        told: [N, N] what `turning.told` gives, where that was done before.
     """
 
     score: FloatArray
@@ -76,6 +77,7 @@ class Screened:
     rows: IntArray | None = None
     strength: FloatArray | None = None
     luck: FloatArray | None = None
+    told: BoolArray | None = None
 
     @property
     def basis(self) -> str:

@@ -33,6 +33,8 @@ TINY = 1e-12
 
 def told(screened: Screened) -> BoolArray:
     """[N, N] False where the direction of a same-step link is no more than chance; True elsewhere."""
+    if screened.told is not None:
+        return screened.told
     ordered, tables = screened.ordered, screened.tables
     clear = np.ones((len(screened.features),) * 2, bool)
     for (i, j), (of_i, of_j) in ordered.turned.items() if len(tables.draws) == 1 else ():

@@ -25,6 +25,7 @@ from rcgnn.numerics import rng
 from rcgnn.screen.features import Sample
 from rcgnn.screen.null import by_chance
 from rcgnn.screen.order import reaches
+from rcgnn.screen.rowwise import rowwise
 from rcgnn.screen.structural import Screened, screen
 from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
@@ -115,7 +116,9 @@ def _one(sample: Sample, at: BoolArray, *, bases: Sequence[str], config: Config,
     chance = by_chance(Looks(part), config, found.needed(config.select.alpha)).surplus
     sure = held_and_sure(found, chance, config)[1]
     own = found.evidence
-    pairs = PairEvidence(own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance, told=told(found))
+    pairs = PairEvidence(
+        own.surplus, found.log_p, own.chosen, own.direction, found.tests, own.profile, chance, told=told(found), rowwise=rowwise(found)
+    )
     verdict, _ = decide(pairs, alpha=config.select.alpha / modes)
     links = (verdict == LINK) & (sure >= SURE) if config.select.halves else verdict == LINK
     return Seen(links, np.asarray(own.chosen.any(axis=0)), found.score, sure, 1.0)
