@@ -1,8 +1,8 @@
 """Looks at one thing that do not need each other: one after the other in this process, or several at a time by a crew.
 
-What all looks share is handed over once a process, or put into the object store once, however many looks there are. The random numbers of a
-look are its own, and in a crew it has one thread, as it has here up to 64 sensors: its answer is then the same wherever and beside whatever it
-is done. Wider tables have all threads of the machine here, which sum in another order: the last digits of their evidence may differ.
+What all looks share is handed over once a process, or put into the object store once, however many looks there are. The random numbers of
+a look are its own, and in a crew it has one thread, as it has here up to 64 sensors: its answer is then the same wherever it is done, and
+beside whatever. Wider tables have all threads of the machine here, which sum in another order: last digits of their evidence may differ.
 """
 
 from __future__ import annotations
