@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -34,7 +35,7 @@ class Looks(Generic[S]):
 
     Attributes:
         shared: what every look is given first; nobody may change it.
-        crew: who does the looks; None: this process.
+        crew: who does the looks, as soon as it is there; None: this process.
 
     Example:
         >>> Looks(10).each(lambda shared, number: shared + number, [1, 2])
@@ -42,7 +43,7 @@ class Looks(Generic[S]):
     """
 
     shared: S
-    crew: Crew | None = None
+    crew: Future[Crew] | None = None
 
     def each(self, look: Callable[[S, Any], Out], tasks: Sequence[Any]) -> list[Out]:
         """`look(shared, task)` of every task, in their order.
@@ -56,7 +57,7 @@ class Looks(Generic[S]):
         if self.crew is None:
             return [look(self.shared, task) for task in tasks]
         done: dict[int, Out] = {}
-        ends = work_off(self.crew, deque(Task(number, look, at) for number, at in enumerate(tasks)))
+        ends = work_off(self.crew.result(), deque(Task(number, look, at) for number, at in enumerate(tasks)))
         while len(done) < len(tasks):  # a process that is not ready yet is not waited for
             task, end = next(ends)
             if task.look is look:
@@ -75,7 +76,10 @@ def here(shared: S) -> Iterator[Looks[S]]:
 
 
 def by_crew(engine: Engine, jobs: int) -> Spread[Any]:
-    """So many looks at a time. Processes are got ready when the block begins, while this one does something else.
+    """So many looks at a time.
+
+    Processes, or Ray's cluster, are got ready by a thread from the beginning of the block, while this one does something else: handing
+    over what is shared waits for a process that is still loading its libraries.
 
     Args:
         engine: who does them.
@@ -84,10 +88,15 @@ def by_crew(engine: Engine, jobs: int) -> Spread[Any]:
 
     @contextmanager
     def spread(shared: S) -> Iterator[Looks[S]]:
-        with engine(partial(_done, shared), jobs, None) as crew:
-            for _ in range(jobs):
-                crew.give(Task(0, _ready, None))
-            yield Looks(shared, crew)
+        with ExitStack() as stack, ThreadPoolExecutor(1) as thread:
+
+            def start() -> Crew:
+                crew = stack.enter_context(engine(partial(_done, shared), jobs, None))
+                for _ in range(jobs):
+                    crew.give(Task(0, _ready, None))
+                return crew
+
+            yield Looks(shared, thread.submit(start))
 
     return spread
 

@@ -181,7 +181,7 @@ def test_a_true_graph_is_refused(truth):
 
 def test_fit_has_no_place_for_a_true_graph():
     assert list(inspect.signature(RCGNN.fit).parameters) == ["self", "X", "y", "progress", "on_record"]
-    assert list(inspect.signature(fit_series).parameters) == ["series", "config", "progress", "on_record", "budget", "store"]
+    assert list(inspect.signature(fit_series).parameters) == ["series", "config", "progress", "on_record", "budget", "store", "spread"]
     with pytest.raises(TypeError):
         RCGNN().fit(table(), truth=np.zeros((3, 3)))
 

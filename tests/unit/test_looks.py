@@ -7,6 +7,7 @@ import signal
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from rcgnn import looks as module
 from rcgnn.config import Config
 from rcgnn.crew import RETRIES, End, processes
+from rcgnn.errors import InputError
 from rcgnn.looks import Looks, by_crew, here
 from rcgnn.pipeline import Fit, fit_series
 from rcgnn.series import Series
@@ -92,8 +94,32 @@ def test_processes_are_ready_before_the_first_look(monkeypatch):
             yield crew
 
     with by_crew(engine, 2)(40) as looks:
+        assert len(looks.crew.result().workers) == 2
         assert [task.look for task in given] == [module._ready] * 2
         assert looks.each(plus, [1]) == [41]
+
+
+def test_what_is_large_is_handed_over_while_something_else_goes_on(monkeypatch):
+    release = Event()
+
+    @contextmanager
+    def slow(work, size, limit):
+        assert release.wait(30)
+        with processes(work, size, limit) as crew:
+            yield crew
+
+    with by_crew(slow, 1)(40) as looks:
+        assert not looks.crew.done()
+        release.set()
+        assert looks.each(plus, [1]) == [41]
+
+
+def test_a_crew_that_cannot_be_had_is_told_at_the_first_look():
+    def nowhere(_work, _size, _limit):
+        raise InputError("no cluster")
+
+    with by_crew(nowhere, 1)(40) as looks, pytest.raises(InputError, match="no cluster"):
+        looks.each(plus, [1])
 
 
 @pytest.mark.parametrize(("next_done", "waiting"), [(0, 0), (-1, 2)], ids=["ready first", "ready last"])
@@ -117,7 +143,7 @@ def test_a_process_that_is_not_ready_yet_is_not_waited_for(next_done, waiting):
     with by_crew(lambda work, *_: nullcontext(Crew(work)), 2)(40) as looks:
         assert looks.each(plus, []) == []
         assert looks.each(plus, [1]) == [41]
-        assert [task.look for task in looks.crew.given] == [module._ready] * waiting
+        assert [task.look for task in looks.crew.result().given] == [module._ready] * waiting
         assert looks.each(plus, [5, 6]) == [45, 46]
 
 
