@@ -253,6 +253,6 @@ def test_two_fifths_of_zero_bytes_are_not_enough_for_two_bytes_a_letter(raw):
 
 
 def test_a_title_is_judged_by_half_of_the_rows():
-    with pytest.raises(TableError, match="line 1 .'Plant;A'. looks like a title, and line 2 like the names"):
+    with pytest.raises(TableError, match=r"line 1 .'Plant;A'. looks like a title, and line 2 like the names"):
         find_layout("Plant;A\nday;flow;level\n1;2;3\n2;3;4\nx;1\n3;4;5\ny;2\n", "t")
     assert find_layout("Plant;A\nday;flow;level\nx;1\n2;3;4\ny;2\n", "t").names == ("Plant", "A"), "three rows of five are like the first"
