@@ -233,3 +233,26 @@ def test_a_table_without_rows_says_so(read):
         read("a;b\n")
     with pytest.raises(TableError, match="no row of readings"):
         read("a;b\n\n\n")
+
+
+def test_a_line_of_very_many_marks_is_refused_before_it_is_split(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("#" + "," * 30_000 + "\na;b\n1;2\n", encoding="utf-8")
+    assert read_text(path, Roles()).names == ("a", "b"), "of two marks one may be the decimal mark"
+    path.write_text("#" + "," * 40_000 + "\na;b\n1;2\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"t.csv: line 1: expected at most 20,000 columns, got 40,001"):
+        read_text(path, Roles())
+    path.write_text("#" + "," * 39_999 + "\na;b\n1;2\n", encoding="utf-8")
+    assert read_text(path, Roles()).shape == (1, 2)
+
+
+@pytest.mark.parametrize("raw", [b"a\0b\0cdefgh", b"\0a\0bcdefgh"])
+def test_two_fifths_of_zero_bytes_are_not_enough_for_two_bytes_a_letter(raw):
+    with pytest.raises(TableError, match="holds zero bytes"):
+        decode(raw, "t")
+
+
+def test_a_title_is_judged_by_half_of_the_rows():
+    with pytest.raises(TableError, match=r"line 1 .'Plant;A'. looks like a title, and line 2 like the names"):
+        find_layout("Plant;A\nday;flow;level\n1;2;3\n2;3;4\nx;1\n3;4;5\ny;2\n", "t")
+    assert find_layout("Plant;A\nday;flow;level\nx;1\n2;3;4\ny;2\n", "t").names == ("Plant", "A"), "three rows of five are like the first"
