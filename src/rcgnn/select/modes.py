@@ -133,7 +133,7 @@ def candidates(verdict: NDArray[np.int8], seen: Seen | None, reasons: Mapping[Ke
     decided = np.array(verdict != NONE)
     for key in (key for key, why in reasons.items() if why in WEAK):
         decided[key] = False
-    free = ~decided.any(axis=0)
+    free = np.asarray(~decided.any(axis=0))
     np.fill_diagonal(free, val=False)
     same_step = decided[0] | decided[0].T
     extra = seen.links & free
