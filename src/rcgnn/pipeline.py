@@ -282,7 +282,7 @@ def _by_mode(decision: Decision, looks: Looks[Sample], known: tuple[Found, Scree
     seen = course.keeper.kept("modes", lambda: by_mode(looks, looks.shared.of(material.table.regime), screened, config))
     if seen is None:
         return decision
-    modes = _compared(candidates(decision.verdict, seen), material, config)
+    modes = _compared(candidates(decision.verdict, seen, decision.reasons), material, config)
     return decision if modes is None else decision.revised(seen, modes.links[modes.differs])
 
 

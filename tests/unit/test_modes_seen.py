@@ -14,6 +14,7 @@ from rcgnn.pipeline import fit_series
 from rcgnn.screen.features import Sample
 from rcgnn.select.modes import Seen, by_mode, candidates, only, revise
 from rcgnn.synth import simulate
+from rcgnn.verdict import DIRECTION, DOUBT, UNEVEN
 
 OFF = ["select.refine=off"]
 
@@ -67,9 +68,17 @@ def test_what_no_mode_chose_is_dropped_unless_it_is_required_or_modes_are_short(
 
 def test_open_questions_stay_open_and_nothing_drives_itself():
     verdict = votes(open=[(0, 0, 1), (0, 1, 0)])
-    got = candidates(verdict, seen([(1, 0, 1), (1, 2, 2), (1, 2, 3)]))
+    got = candidates(verdict, seen([(1, 0, 1), (1, 2, 2), (1, 2, 3)]), {})
     np.testing.assert_array_equal(got, marked((1, 2, 3)))
-    np.testing.assert_array_equal(candidates(votes(link=[(1, 0, 1)]), None), marked((1, 0, 1)))
+    np.testing.assert_array_equal(candidates(votes(link=[(1, 0, 1)]), None, {}), marked((1, 0, 1)))
+
+
+@pytest.mark.parametrize(("why", "entered"), [(DOUBT, True), (UNEVEN, True), (DIRECTION, False), ("too few joint rows", False)])
+def test_a_mode_settles_what_is_weak_in_the_whole_table(why, entered):
+    """A link that turns its sign between modes leaves odd crumbs in the whole table."""
+    verdict = votes(open=[(0, 0, 1), (1, 0, 1)])
+    after = revise(verdict, {(0, 0, 1): why, (1, 0, 1): why}, seen([(1, 0, 1)]), marked((1, 0, 1)))
+    np.testing.assert_array_equal(after, votes(open=[(0, 0, 1)], link=[(1, 0, 1)]) if entered else verdict)
 
 
 def test_links_within_the_step_close_no_circle():

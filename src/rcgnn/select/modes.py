@@ -5,13 +5,14 @@ every mode leaves a remainder that other sensors seem to explain. So every mode 
 own mean and sd, with `alpha` divided by the number of modes. What that says counts only where `mechanism.modes` finds that a link differs
 between modes at all; without a difference the graph is that of the whole table. Then
 
-    a pair without a verdict becomes a link where one mode alone makes it a sure one and its strength differs between modes;
+    a pair without a verdict, or whose evidence is weak in the whole table, becomes a link where one mode alone makes it a sure one and its
+    strength differs between modes;
     a link is dropped where no mode's search chose the pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,13 +31,15 @@ from rcgnn.screen.structural import Screened, screen
 from rcgnn.screen.turning import told
 from rcgnn.select.confidence import held_and_sure
 from rcgnn.series import BoolArray, FloatArray, IntArray
-from rcgnn.verdict import SURE, PairEvidence, decide
+from rcgnn.verdict import DOUBT, SURE, UNEVEN, PairEvidence, decide
 
 LEAST_ROWS = 400
 ROWS_PER_SENSOR = 35
 """A mode with fewer rows, by itself or for each sensor, is not screened."""
 LEAST_READINGS = 100
 """Nor is one in which some sensor was read less often than this: the search has nothing to explain there."""
+WEAK = (DOUBT, UNEVEN)
+"""Reasons of open questions that one mode may settle."""
 NEARLY_ALL = 0.9
 """Links are dropped only where the modes that were screened hold this share of the rows."""
 
@@ -124,14 +127,19 @@ def _one(sample: Sample, at: BoolArray, *, bases: Sequence[str], config: Config,
     return Seen(links, np.asarray(own.chosen.any(axis=0)), found.score, sure, 1.0)
 
 
-def candidates(verdict: NDArray[np.int8], seen: Seen | None) -> BoolArray:
-    """[K+1, n, n] decided links, and links of single modes between pairs about which nothing was decided."""
+def candidates(verdict: NDArray[np.int8], seen: Seen | None, reasons: Mapping[Key, str]) -> BoolArray:
+    """[K+1, n, n] decided links, and links of single modes between pairs about which nothing was decided, or which are open because the
+    evidence of the whole table is weak: that of a link which turns its sign is.
+    """
     links = np.asarray(verdict == LINK)
     if seen is None:
         return links
-    free = (verdict == NONE).all(axis=0)
+    decided = np.array(verdict != NONE)
+    for key in (key for key, why in reasons.items() if why in WEAK):
+        decided[key] = False
+    free = np.asarray(~decided.any(axis=0))
     np.fill_diagonal(free, val=False)
-    same_step = (verdict[0] != NONE) | (verdict[0] != NONE).T
+    same_step = decided[0] | decided[0].T
     extra = seen.links & free
     extra[0] &= ~same_step
     return links | extra
@@ -142,7 +150,7 @@ def revise(verdict: NDArray[np.int8], reasons: dict[Key, str], seen: Seen, diffe
 
     Args:
         verdict: [K+1, n, n] of the whole table.
-        reasons: links with a reason (required beforehand) are never dropped.
+        reasons: of links that are required beforehand, which are never dropped, and of open questions.
         seen: what the modes show.
         differs: [K+1, n, n] candidates whose strength is not the same in all modes.
     """
@@ -154,7 +162,7 @@ def revise(verdict: NDArray[np.int8], reasons: dict[Key, str], seen: Seen, diffe
         for key in reasons:
             dropped[key] = False
         done[dropped] = NONE
-    added = candidates(verdict, seen) & (verdict != LINK) & differs
+    added = candidates(verdict, seen, reasons) & (verdict != LINK) & differs
     done[1:][added[1:]] = LINK
     now = np.argwhere(added[0])
     for i, j in now[np.argsort(-seen.score[0][added[0]], kind="stable")].tolist():
