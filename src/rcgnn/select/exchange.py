@@ -9,7 +9,7 @@ Where x(t) = s(t) + noise and y(t) = s(t) / c + other noise, both noises white, 
 is about chi-square with 6 degrees of freedom: terms of different frequencies are nearly independent, and each stands for its own variance.
 A cause with a memory of its own breaks the symmetry.
 
-*White difference.* z = x - c y holds the two noises alone, c^2 = cov(x(t), x(t - 1)) / cov(y(t), y(t - 1)): it is white. Where an end has
+*White difference.* Where x and y have a memory, z = x - c y holds the two noises alone, c^2 = cov(x(t), x(t - 1)) / cov(y(t), y(t - 1)): it is white. Where an end has
 moves of its own, which the other does not know, z remembers them.
 
 Where neither is rejected the direction is open. Without measurement noise the question does not arise: a sensor that is read without error
@@ -56,7 +56,9 @@ def exchangeable(screened: Screened, scaled: Series) -> BoolArray:
     filled = interpolate(few.values, few.mask, few.segments())
     for i, j in links[noisy].tolist():
         both = np.searchsorted(ends, [i, j])
-        alike[i, j] = alike[j, i] = asymmetry(*filled[:, both].T) >= np.log(LEVEL) and memory(seen[:, both], number) <= REMEMBERED
+        own = memory(seen[:, both], number)
+        white = own is not None and own <= REMEMBERED
+        alike[i, j] = alike[j, i] = white and asymmetry(*filled[:, both].T) >= np.log(LEVEL)
     return alike
 
 
@@ -84,10 +86,11 @@ def asymmetry(x: FloatArray, y: FloatArray) -> float:
     return float(log_chi2_tail(np.array([d @ np.linalg.pinv(g @ g.T, hermitian=True) @ d]), np.array([LAGS]))[0])
 
 
-def memory(pair: FloatArray, segment: IntArray) -> float:
+def memory(pair: FloatArray, segment: IntArray) -> float | None:
     """Autocovariance of z = x - c y at lag 1, in standard errors: sum z(t) z(t-1) / sqrt(sum z(t)^2 z(t-1)^2).
 
-    0 where either sensor has no memory itself, or hardly any rows in which both were read follow each other.
+    None where either sensor has no clear memory itself: a signal without one cannot be told from noise, and only the shape of the noise
+    tells a direction. 0 where hardly any rows in which both were read follow each other.
 
     Args:
         pair: readings [T, 2], NaN where not observed.
@@ -99,8 +102,10 @@ def memory(pair: FloatArray, segment: IntArray) -> float:
     follow = np.isfinite(x[1:]).all(axis=1) & np.isfinite(x[:-1]).all(axis=1) & (segment[1:] == segment[:-1])
     now, past = x[1:][follow], x[:-1][follow]
     own, cross = (now * past).sum(axis=0), (now * past[:, ::-1]).sum()
-    if len(now) < LEAST_PAIRS or (own <= 0).any():
+    if len(now) < LEAST_PAIRS:
         return 0.0
+    if (own <= REMEMBERED * np.sqrt(((now * past) ** 2).sum(axis=0))).any():
+        return None
     c = np.array([1.0, -np.sign(cross) * np.sqrt(own[0] / own[1])])
     product = (now @ c) * (past @ c)
     return float(product.sum() / max(np.sqrt((product**2).sum()), np.finfo(float).tiny))
