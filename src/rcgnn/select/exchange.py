@@ -9,8 +9,8 @@ Where x(t) = s(t) + noise and y(t) = s(t) / c + other noise, both noises white, 
 is about chi-square with 6 degrees of freedom: terms of different frequencies are nearly independent, and each stands for its own variance.
 A cause with a memory of its own breaks the symmetry.
 
-*White difference.* Where x and y have a memory, z = x - c y holds the two noises alone, c^2 = cov(x(t), x(t - 1)) / cov(y(t), y(t - 1)): it is white. Where an end has
-moves of its own, which the other does not know, z remembers them.
+*White difference.* Where x and y have a memory, z = x - c y holds the two noises alone, c^2 = cov(x(t), x(t - 1)) / cov(y(t), y(t - 1)): it
+is white. Where an end has moves of its own, which the other does not know, z remembers them.
 
 Where neither is rejected the direction is open. Without measurement noise the question does not arise: a sensor that is read without error
 is its own cause. So it is asked where one end looks noisy, and of the readings as they came: draws of the state space follow a model that
