@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ from numpy.typing import DTypeLike, NDArray
 
 LARGE = 4_000_000
 """Cells of the largest array that is an ordinary one."""
+
+_FILES: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+"""Of arrays that are still in use."""
 
 Part = TypeVar("Part")
 
@@ -58,7 +62,16 @@ def _file(size: int) -> mmap.mmap:
             for done in range(0, size, len(part)):
                 file.write(part[: size - done])
             file.flush()
-        return mmap.mmap(file.fileno(), size)
+        made = mmap.mmap(file.fileno(), size)
+    _FILES.add(made)
+    return made
+
+
+def let_go_of_all() -> None:
+    """`let_go` of every array that there is."""
+    for file in [*_FILES]:
+        if hasattr(file, "madvise"):
+            file.madvise(mmap.MADV_DONTNEED)
 
 
 def let_go(*arrays: NDArray[Any]) -> None:

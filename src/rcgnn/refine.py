@@ -11,6 +11,7 @@ import torch
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
+from rcgnn.mapped import in_turn
 from rcgnn.numerics import generator, repeatable, rounded
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
@@ -104,11 +105,13 @@ def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
 
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:
     """What table and screen say, for `data` of the health record: pairs, sensors, share of the observed readings."""
-    far = [np.abs(column[seen]) > FLOAT32_SAFE for column, seen in zip(prepared.scaled.values.T, prepared.scaled.mask.T, strict=True)]
+    scaled, far = prepared.scaled, 0
+    for column, seen in in_turn(zip(scaled.values.T, scaled.mask.T, strict=True), scaled.values, scaled.mask):
+        far += int((np.abs(column[seen]) > FLOAT32_SAFE).sum())
     report = prepared.report
     return {
         "screened": float(screened.evidence.chosen.any(axis=0).sum()),
-        "clipped_share": float(sum(one.sum() for one in far) / max(sum(one.size for one in far), 1)),
+        "clipped_share": far / max(int(scaled.mask.sum()), 1),
         "left_out": float(len(report.quarantined)),
         "aliases": float(len(report.aliases)),
     }

@@ -16,7 +16,7 @@ from rcgnn.data.process_rules import noise_share
 from rcgnn.health import Finding, HealthRecord, Progress
 from rcgnn.keeper import Keeper
 from rcgnn.looks import Looks, Spread, here
-from rcgnn.mapped import in_turn
+from rcgnn.mapped import in_turn, let_go_of_all
 from rcgnn.numerics import one_thread, rng
 from rcgnn.pack import kinds
 from rcgnn.prepared import Prepared
@@ -65,7 +65,8 @@ class Course:
     spread: Spread[Sample] = here
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """One stage, told and timed."""
+        """One stage, told and timed; what the one before looked at is let go of."""
+        let_go_of_all()
         return self.budget.stage(name, self.progress)
 
     def counted(self, stage: str) -> Callable[[int, int], None]:

@@ -14,7 +14,7 @@ import rcgnn.mapped
 import rcgnn.mechanism.blocks
 import rcgnn.series
 from rcgnn.config import Config
-from rcgnn.mapped import LARGE, in_turn, let_go, spacious
+from rcgnn.mapped import LARGE, in_turn, let_go, let_go_of_all, spacious
 from rcgnn.pipeline import fit_series
 from rcgnn.series import Series, columns, concatenate, copied, nothing, taken
 from rcgnn.synth import corrupt, simulate
@@ -128,3 +128,15 @@ def test_a_fit_finds_the_same_part_by_part(monkeypatch):
     np.testing.assert_array_equal(parts.graph.verdict, whole.graph.verdict)
     np.testing.assert_allclose(parts.graph.score, whole.graph.score, rtol=1e-6)
     np.testing.assert_allclose(parts.mechanism.resampled, whole.mechanism.resampled, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident pages are told by Linux")
+def test_all_arrays_that_are_in_use_are_let_go_of_at_once():
+    before = resident()
+    arrays = [spacious((LARGE, 2)) for _ in range(2)]
+    for array in arrays:
+        array[:] = 1.0
+    assert resident() - before > arrays[0].nbytes
+    let_go_of_all()
+    assert resident() - before < arrays[0].nbytes / 10
+    assert all(float(array[-1].sum()) == 2.0 for array in arrays)
