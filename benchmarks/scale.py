@@ -132,11 +132,11 @@ def fit(size: Size, path: Path, run: Path, given: argparse.Namespace) -> Measure
     began = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(command, stdout=said, stderr=said)
-        usage, code = waited(child, began + given.limit)
+        usage, code, peak = waited(child, began + given.limit)
         seconds = time.perf_counter() - began
         said.seek(0)
         words = said.read().decode("utf-8", "replace").strip().splitlines()
-    peak, processor = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), usage.ru_utime + usage.ru_stime
+    processor = usage.ru_utime + usage.ru_stime
     if code != 0:
         why = f"not finished in {given.limit:.0f} s" if seconds >= given.limit else f"left with {code}: {(words or [''])[-1]}"
         return Measured(size, seconds, processor, peak, why, {}, {}, "")
@@ -156,20 +156,33 @@ def own() -> int:
         path = Path(folder) / "five.csv"
         path.write_text("a,b\n1,2\n2,3\n3,1\n4,5\n1,7\n", encoding="utf-8")
         command = [sys.executable, "-m", "rcgnn", "fit", str(path), "--out", f"{folder}/run", "--quiet"]
-        usage, _ = waited(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), math.inf)
-    return int(usage.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+        return waited(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), math.inf)[2]
 
 
-def waited(child: subprocess.Popen[bytes], until: float) -> tuple[Any, int]:
-    """What a child used and how it left; it is killed when its time is over."""
+def waited(child: subprocess.Popen[bytes], until: float) -> tuple[Any, int, int]:
+    """What a child used, how it left, and its peak memory in bytes; it is killed when its time is over.
+
+    Linux counts the memory of this process to `ru_maxrss` of its children, so the peak is read while the child runs.
+    """
+    peak = 0
     while True:
+        peak = max(peak, high_water(child.pid))
         number_, status, usage = os.wait4(child.pid, os.WNOHANG)
         if number_:
             child.returncode = os.waitstatus_to_exitcode(status)
-            return usage, child.returncode
+            return usage, child.returncode, peak or usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         if time.perf_counter() > until:
             child.kill()
         time.sleep(0.05)
+
+
+def high_water(process: int) -> int:
+    """Peak resident memory of a running process in bytes so far; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def report(results: Sequence[Measured], given: argparse.Namespace) -> str:
