@@ -66,12 +66,20 @@ def slabs(rows: int, sensors: int = 1) -> list[slice]:
     return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
 
 
-def copied(cells: NDArray[Any]) -> NDArray[Any]:
-    """A table [T, N] of its own, to be written."""
-    found = spacious(cells.shape, cells.dtype)
-    for part in in_turn(slabs(*cells.shape), cells, found):
-        found[part] = cells[part]
+def below(tables: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Tables [T, N] of the same columns, one below the other, as a table of its own."""
+    found = spacious((sum(len(one) for one in tables), tables[0].shape[1]), tables[0].dtype)
+    first = 0
+    for one in tables:
+        for part in in_turn(slabs(*one.shape), one, found):
+            found[first + part.start : first + part.stop] = one[part]
+        first += len(one)
     return found
+
+
+def beside(draws: Sequence[FloatArray]) -> FloatArray:
+    """[S, T, N] of S draws [T, N]; one alone is not copied."""
+    return draws[0][None] if len(draws) == 1 else np.stack(draws)
 
 
 def nothing(shape: tuple[int, ...], kind: DTypeLike = np.float64) -> NDArray[Any]:
@@ -281,8 +289,8 @@ def concatenate(recordings: Sequence[Series]) -> Series:
     shift = np.cumsum([0, *(int(s.recording.max()) + 1 for s in recordings[:-1])])
     timed = all(s.time is not None for s in recordings)
     return Series(
-        values=frozen(_below([s.values for s in recordings])),
-        mask=frozen(_below([s.mask for s in recordings])),
+        values=frozen(below([s.values for s in recordings])),
+        mask=frozen(below([s.mask for s in recordings])),
         names=first.names,
         time=np.concatenate([s.time for s in recordings if s.time is not None]) if timed else None,
         regime=np.concatenate(regime),
@@ -290,17 +298,6 @@ def concatenate(recordings: Sequence[Series]) -> Series:
         regime_names=tuple(labels),
         source=first.source,
     )
-
-
-def _below(tables: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Tables of the same columns, one below the other."""
-    found = spacious((sum(len(one) for one in tables), tables[0].shape[1]), tables[0].dtype)
-    first = 0
-    for one in tables:
-        for part in in_turn(slabs(*one.shape), one, found):
-            found[first + part.start : first + part.stop] = one[part]
-        first += len(one)
-    return found
 
 
 def digest(series: Series) -> str:

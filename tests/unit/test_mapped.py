@@ -16,7 +16,7 @@ import rcgnn.series
 from rcgnn.config import Config
 from rcgnn.mapped import LARGE, in_turn, let_go, let_go_of_all, spacious
 from rcgnn.pipeline import fit_series
-from rcgnn.series import Series, columns, concatenate, copied, nothing, taken
+from rcgnn.series import Series, below, columns, concatenate, nothing, taken
 from rcgnn.synth import corrupt, simulate
 
 
@@ -87,7 +87,7 @@ def test_tables_and_their_parts_are_those_of_ordinary_arrays():
     np.testing.assert_array_equal(series.sensors([2, 0]).values, x[:, [2, 0]])
     np.testing.assert_array_equal(concatenate([series, series]).values, np.concatenate([x, x]))
     np.testing.assert_array_equal(taken(x, np.arange(20) % 2 == 0), x[::2])
-    np.testing.assert_array_equal(copied(x), x)
+    np.testing.assert_array_equal(below([x]), x)
 
 
 def test_a_table_of_zeros_takes_no_room():

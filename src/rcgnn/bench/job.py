@@ -163,7 +163,7 @@ def table(case: Case) -> tuple[Series, Truth, int]:
     from rcgnn.data.limits import Limit
     from rcgnn.evaluate import Truth, read_truth
     from rcgnn.synth import CELLS, DEFAULT_CORRUPTION, corrupt, parse_corruption, simulate
-    from rcgnn.synth.registry import ROWS, USUAL_ROWS
+    from rcgnn.synth.registry import usual_rows
 
     own = case.cell == DEFAULT
     faults = CELLS["clean"] if own and case.folder else DEFAULT_CORRUPTION.get(case.system, {}) if own else parse_corruption(case.cell)
@@ -173,7 +173,7 @@ def table(case: Case) -> tuple[Series, Truth, int]:
         series, lags = read_table(case.folder, max_cells=case.max_cells), case.max_lag or LEAST_LAG
         truth = read_truth(case.folder / "truth.csv", series.names, lags)
         return corrupt(series, faults, seed=case.seed, truth=truth.window), truth, lags
-    rows = case.rows or ROWS.get(case.system, USUAL_ROWS)
+    rows = case.rows or usual_rows(case.system)
     Limit.of(case.max_cells).check(case.system, rows * case.recordings, case.sensors)
     made = simulate(case.system, seed=case.seed, rows=case.rows, sensors=case.sensors, regimes=case.regimes, recordings=case.recordings)
     series = corrupt(made.series, faults, seed=case.seed, truth=made.truth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rcgnn.series import BoolArray, FloatArray, Series, copied
+from rcgnn.series import BoolArray, FloatArray, Series, below, beside
 
 ZEROS = 0.1
 """Share of readings that must be exactly zero."""
@@ -24,7 +24,7 @@ def stabilised(draws: FloatArray, readings: Series, which: BoolArray) -> FloatAr
         return draws
     seen = np.where(readings.mask[:, which], readings.values[:, which], np.nan)
     zero = (np.nanmin(seen, axis=0) - np.nanmean(seen, axis=0)) / np.nanstd(seen, axis=0)
-    changed = np.stack([copied(draw) for draw in draws]) if len(draws) > 1 else copied(draws[0])[None]
+    changed = beside([below([draw]) for draw in draws])
     for lowest, j in zip(zero, np.flatnonzero(which), strict=True):
         changed[:, :, j] = np.sqrt(np.maximum(draws[:, :, j] - lowest, 0.0))
     return changed

@@ -24,7 +24,7 @@ from rcgnn.data.findings import finding
 from rcgnn.data.quality_rules import MAD_TO_SD
 from rcgnn.health import Finding
 from rcgnn.mapped import in_turn
-from rcgnn.series import FloatArray, IntArray, Series, copied
+from rcgnn.series import FloatArray, IntArray, Series, below
 
 LEAST_SIDE = 60
 """Readings on each side of a change."""
@@ -80,7 +80,7 @@ def splice(series: Series) -> tuple[Series, tuple[Finding, ...]]:
         if len(parts) < 2:
             continue
         if not found:
-            values, mask = copied(values), copied(mask)
+            values, mask = below([values]), below([mask])
         values[seen, j] = _joined(x, parts)
         cuts = [part.first for part in parts[1:]]
         unsure = np.unique(np.concatenate([np.arange(cut - UNSURE, cut + UNSURE) for cut in cuts]))

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rcgnn.errors import InputError
 from rcgnn.mapped import in_turn, spacious
-from rcgnn.series import BoolArray, IntArray, Series, sensor_blocks, slabs
+from rcgnn.series import BoolArray, IntArray, Series, below, nothing, sensor_blocks
 
 MIN_BLOCK = 12
 """A recording whose held-out share is shorter than this is held out as a whole or not at all."""
@@ -159,10 +159,7 @@ def _cut(table: NDArray, start: IntArray, length: int) -> NDArray:
     """[W, L, N] from [T, N]: a view where starts are evenly spaced, otherwise a copy."""
     short = int(start.max()) + length - len(table)
     if short > 0:
-        longer = spacious((len(table) + short, table.shape[1]), table.dtype)
-        for part in in_turn(slabs(*table.shape), longer, table):
-            longer[part] = table[part]
-        table = longer
+        table = below([table, nothing((short, table.shape[1]), table.dtype)])
     every = np.moveaxis(sliding_window_view(table, length, axis=0), -1, 1)
     step = np.unique(np.diff(start))
     if step.size <= 1 and (step.size == 0 or step[0] > 0):

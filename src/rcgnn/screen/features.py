@@ -205,10 +205,10 @@ def columns_of(tables: Tables, rows: IntArray, offer: Offer, features: IntArray)
     return [features_at(tables, draw, rows, replace(offer, columns=columns))[:, back] for draw in range(len(tables.draws))]
 
 
-def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> Iterator[tuple[slice, list[FloatArray]]]:
-    """`columns_of` some rows at a time: which of `rows`, and their features."""
+def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> Iterator[tuple[slice, FloatArray]]:
+    """`columns_of` some rows at a time: which of `rows`, and their features [S, m, q]."""
     for part in in_turn(slabs(len(rows), len(features)), *tables.draws):
-        yield part, columns_of(tables, rows[part], offer, features)
+        yield part, np.stack(columns_of(tables, rows[part], offer, features))
 
 
 def features_at(tables: Tables, draw: int, rows: IntArray, offer: Offer) -> FloatArray:

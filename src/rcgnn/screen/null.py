@@ -22,7 +22,7 @@ from rcgnn.numerics import rng
 from rcgnn.prior import nothing_required
 from rcgnn.screen.features import Sample
 from rcgnn.screen.structural import screen
-from rcgnn.series import IntArray
+from rcgnn.series import IntArray, beside
 
 SPACING = 8
 """Offsets lie at least this many times the longest lag apart."""
@@ -56,7 +56,7 @@ def shifted(sample: Sample, rng: np.random.Generator) -> Sample | None:
     offsets = np.empty(sensors, np.int64)
     offsets[np.argsort(signal[0, 0], kind="stable")] = (rng.permutation(sensors) + rng.random()) * rows / sensors
     turned = [_turned(draw, offsets) for draw in signal]
-    return replace(sample, signal=turned[0][None] if len(turned) == 1 else np.stack(turned), keep=_turned(keep, offsets))
+    return replace(sample, signal=beside(turned), keep=_turned(keep, offsets))
 
 
 def _turned(cells: NDArray[Any], offsets: IntArray) -> NDArray[Any]:

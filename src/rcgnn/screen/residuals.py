@@ -34,18 +34,18 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
         return left
     few = [*in_slabs(tables, rows, offer, used)] if len(slabs(len(rows), len(used))) == 1 else None
 
-    def look() -> Iterable[tuple[slice, list[FloatArray]]]:
+    def look() -> Iterable[tuple[slice, FloatArray]]:
         return few or in_slabs(tables, rows, offer, used)
 
     mean, variance = np.zeros((2, len(left), len(used)))
     for part, draws in look():
-        mean += np.stack(draws).mean(axis=1) * ((part.stop - part.start) / len(rows))
+        mean += draws.mean(axis=1) * ((part.stop - part.start) / len(rows))
     for part, draws in look():
-        variance += np.square(np.stack(draws) - mean[:, None]).mean(axis=1) * ((part.stop - part.start) / len(rows))
+        variance += np.square(draws - mean[:, None]).mean(axis=1) * ((part.stop - part.start) / len(rows))
     scale = np.maximum(np.sqrt(variance.mean(axis=0)), TINY)
     weight = np.append(local.given.coefficients, -1.0)
     for part, draws in look():
-        left[:, part] = (mean[:, None] - np.stack(draws)) / scale @ weight
+        left[:, part] = (mean[:, None] - draws) / scale @ weight
     return left
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rcgnn.screen.features import columns_of
+from rcgnn.screen.features import HIDDEN, columns_of
 from rcgnn.screen.score import log_chi2_tail
 from rcgnn.screen.structural import Screened
 from rcgnn.series import FloatArray, IntArray
@@ -38,7 +38,7 @@ def rowwise(screened: Screened) -> FloatArray | None:
     found = np.zeros((sensors, sensors))
     for j, (own, local) in enumerate(zip(screened.features, screened.ordered.locals, strict=True)):
         owner = own.owner[local.chosen]
-        causes = np.setdiff1d(owner, [j, *(owner[owner < 0])])
+        causes = np.setdiff1d(owner, [j, HIDDEN])
         if causes.size:
             draws = _columns(screened, j, waves)
             moment = np.mean([x.T @ x for x in draws], axis=0)

@@ -11,7 +11,7 @@ from rcgnn.data.findings import finding
 from rcgnn.health import Finding
 from rcgnn.screen.features import BASES, Sample
 from rcgnn.screen.width import products
-from rcgnn.series import taken
+from rcgnn.series import beside, taken
 
 MOST_OPERATIONS = 1e12
 """Of the sums behind one screen: a minute or less on one core."""
@@ -54,9 +54,8 @@ def thinned(sample: Sample, bases: Sequence[str]) -> Sample:
     stops = np.cumsum([piece.stop - piece.start for piece in picked]).tolist()
     at = np.concatenate([np.arange(piece.start, piece.stop) for piece in picked])
     segments = [slice(a, b) for a, b in zip([0, *stops], stops, strict=False)]
-    signal = [taken(draw, at) for draw in sample.signal]
-    drawn = signal[0][None] if len(signal) == 1 else np.stack(signal)
-    return replace(sample, signal=drawn, keep=taken(sample.keep, at), segments=segments, rows=at)
+    signal = beside([taken(draw, at) for draw in sample.signal])
+    return replace(sample, signal=signal, keep=taken(sample.keep, at), segments=segments, rows=at)
 
 
 def about(sample: Sample, rows: int) -> list[Finding]:

@@ -51,7 +51,7 @@ def exchangeable(screened: Screened, scaled: Series) -> BoolArray:
         return alike
     ends = np.unique(links)
     few = scaled.sensors(ends.tolist())
-    seen, number = np.where(few.mask, few.values, np.nan), segment_number(few)
+    seen, number = few.values, segment_number(few)
     noisy = np.isin(links, ends[noise_share(seen, number, clear=-np.inf) > NOISE]).any(axis=1)
     filled = interpolate(few.values, few.mask, few.segments())
     for i, j in links[noisy].tolist():

@@ -43,6 +43,16 @@ DEFAULT_CORRUPTION: dict[str, dict[str, float]] = {"station": STATION_CORRUPTION
 """What `rcgnn simulate` does to the readings where the user says nothing; other systems stay clean."""
 
 
+def usual_rows(system: str) -> int:
+    """Rows of a recording where the user says nothing.
+
+    Example:
+        >>> usual_rows("station"), usual_rows("linear")
+        (2000, 1500)
+    """
+    return ROWS.get(system, USUAL_ROWS)
+
+
 def simulate(system: str, *, seed: int, rows: int | None = None, sensors: int = 13, regimes: int = 1, recordings: int = 1) -> Simulated:
     """Readings of a system whose causal graph is known.
 
@@ -66,5 +76,5 @@ def simulate(system: str, *, seed: int, rows: int | None = None, sensors: int = 
         near = difflib.get_close_matches(system, SEMS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(SEMS)}."
         raise ConfigError(f"simulate: unknown system {system!r}. {hint}")
-    plan = Plan(seed, ROWS.get(system, USUAL_ROWS) if rows is None else rows, sensors, regimes, recordings)
+    plan = Plan(seed, usual_rows(system) if rows is None else rows, sensors, regimes, recordings)
     return SEMS[system](plan)
