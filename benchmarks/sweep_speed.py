@@ -4,7 +4,7 @@
 
 The seconds are those of the whole command, libraries, the start of workers and of Ray's cluster included. Each command runs in a
 folder of its own, so nothing is there before. What Ray itself takes to start, until two processes have answered, and to end is
-measured apart, with nothing to do.
+measured apart, with nothing to do. So is what the machine can give: two sweeps of one worker, started together, share nothing but it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -48,16 +49,24 @@ whole command. Each trial has one thread; Ray's processes have the same priority
 Mean number of waiting processes in the minute before each command: {load}; with more than about one beside the two cores, something
 else ran too and two workers cannot have two cores. The bar: two workers at least {bar} times faster than one.
 
+Two sweeps of one worker started together take {together:.1f} s: this machine gives two processes that share nothing but it {most:.2f}
+times the work of one, and no sweep can do better than that.
+
 Ray with nothing to do: {start:.1f} s until two processes have answered, {end:.1f} s to end. The last column is without these seconds:
 that of long trials. Seconds are medians of {repeats}."""
 
 
-def seconds(data: Path, out: Path, engine: str, jobs: int, epochs: int) -> float:
-    """Of one sweep, from command to tables."""
-    command = [sys.executable, "-m", "rcgnn", "sweep", str(data), "--out", str(out), "--recipe", "origin-after", "--quiet"]
-    command += ["--engine", engine, "--jobs", str(jobs), "--set", f"train.epochs={epochs}", *(w for s in LAMBDAS for w in ("--set", s))]
+def seconds(data: Path, outs: Sequence[Path], engine: str, jobs: int, epochs: int) -> float:
+    """Of one sweep a folder, all started together, from command to tables."""
+    command = [sys.executable, "-m", "rcgnn", "sweep", str(data), "--recipe", "origin-after", "--quiet", "--engine", engine]
+    command += ["--jobs", str(jobs), "--set", f"train.epochs={epochs}", *(w for s in LAMBDAS for w in ("--set", s))]
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env={**os.environ, **EQUAL})
+    started = [
+        subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL, cwd=ROOT, env={**os.environ, **EQUAL}) for out in outs
+    ]
+    left = [one.wait() for one in started]
+    if any(left):
+        sys.exit(f"a sweep left with {left}")
     return time.perf_counter() - began
 
 
@@ -77,16 +86,18 @@ def main() -> None:
     asked.add_argument("--out", type=Path, help="page to write [default: benchmarks/results/DATE-sweep-speed.md]")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        place, took, tables, load = Path(scratch), {}, [], []
+        place, took, tables, load, both = Path(scratch), {}, [], [], []
         made = simulate("station", seed=1, rows=given.rows)
         readings = corrupt(made.series, {"missing": 0.1}, seed=1)
         pd.DataFrame(readings.values, columns=list(readings.names)).to_csv(place / "data.csv", index=False)
         for number, engine, jobs in product(range(given.repeats), ("local", "ray"), (1, 2)):
             out = place / f"{engine}{jobs}-{number}"
             load.append(f"{os.getloadavg()[0]:.1f}")
-            took.setdefault((engine, jobs), []).append(seconds(place / "data.csv", out, engine, jobs, given.epochs))
+            took.setdefault((engine, jobs), []).append(seconds(place / "data.csv", [out], engine, jobs, given.epochs))
             tables.append(pd.read_csv(out / "sweep.csv").drop(columns="seconds"))
             print(f"{engine}, {jobs}: {took[engine, jobs][-1]:.1f} s", file=sys.stderr, flush=True)
+            if (engine, jobs) == ("local", 2):
+                both.append(seconds(place / "data.csv", [place / f"{name}-{number}" for name in "ab"], "local", 1, given.epochs))
     start, end = alone(given.repeats)
     found, own = {what: statistics.median(each) for what, each in took.items()}, {"local": 0.0, "ray": start + end}
     same = all(one.equals(tables[0]) for one in tables)
@@ -99,6 +110,8 @@ def main() -> None:
         same="the same in all" if same else "NOT the same",
         rows=given.rows,
         epochs=given.epochs,
+        together=statistics.median(both),
+        most=2.0 * found["local", 1] / statistics.median(both),
         bar=BAR,
         load=", ".join(load),
         start=start,

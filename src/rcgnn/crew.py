@@ -114,24 +114,35 @@ class Worker:
     process: multiprocessing.process.BaseProcess | None = None
     pipe: Connection | None = None
 
-    def start(self) -> Connection:
-        """A new process, and the pipe to it."""
+    def start(self) -> None:
+        """A new process, which is told its work through the pipe.
+
+        Not as an argument: Python hands arguments over through a pipe whose other end it holds itself, so it would wait for ever for a
+        process that ends before it has read them.
+        """
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, self.work), name="rcgnn worker")
+        self.process = context.Process(target=serve, args=(theirs,), name="rcgnn worker")
         with one_thread_each():
             self.process.start()
         theirs.close()
-        return self.pipe
+        self._send(self.work)
+
+    def _send(self, what: Any) -> None:
+        """To the process; where it is gone, `answer` finds out."""
+        if self.pipe is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.pipe.send(what)
 
     def give(self, task: Any) -> None:
         """The next task; the process is started where there is none."""
         if self.process is not None and not self.process.is_alive():
             self.stop()
-        pipe = self.pipe or self.start()
+        if self.pipe is None:
+            self.start()
         self.task, self.facts, self.since = task, None, time.monotonic()
         self.deadline = float("inf") if self.limit is None else self.since + self.limit + GRACE
-        pipe.send(task)
+        self._send(task)
 
     def answer(self) -> End | None:
         """The end of the task when it is over; None when it goes on."""
@@ -229,20 +240,30 @@ def one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def serve(pipe: Connection, work: Work) -> None:
-    """The worker: tasks in, results out, until the other end is gone. What the work prints goes nowhere."""
+def serve(pipe: Connection) -> None:
+    """The worker: the work and then tasks in, results out, until the other end is gone. What the work prints goes nowhere."""
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     warnings.simplefilter("ignore")
+    told = _told(pipe)
+    work: Work | None = next(told, None)
+    if work is None:
+        return
+    for task in told:
+        pipe.send(("done", work(task, lambda facts: pipe.send(("began", facts)))))
+
+
+def _told(pipe: Connection) -> Iterator[Any]:
+    """What comes, until the other end is gone."""
     while True:
         try:
-            task = pipe.recv()
+            what = pipe.recv()
         except EOFError:
             return
-        pipe.send(("done", work(task, lambda facts: pipe.send(("began", facts)))))
+        yield what
 
 
 def _end_with_parent() -> None:

@@ -8,11 +8,14 @@ file, the array is an ordinary one.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+import sys
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -68,10 +71,20 @@ def _file(size: int) -> mmap.mmap:
 
 
 def let_go_of_all() -> None:
-    """`let_go` of every array that there is."""
+    """`let_go` of every array that there is, and what nobody uses any more goes back to the system."""
     for file in [*_FILES]:
         if hasattr(file, "madvise"):
             file.madvise(mmap.MADV_DONTNEED)
+    if pyarrow := sys.modules.get("pyarrow"):
+        pyarrow.default_memory_pool().release_unused()
+    if trim := _trim():
+        trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    """`malloc_trim` of the C library; None where it has none. Freed arrays of a few MiB otherwise stay with the process."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def let_go(*arrays: NDArray[Any]) -> None:

@@ -28,7 +28,9 @@ GAP_FACTOR = 1.5
 
 SLAB, LEAST_SLAB = 65_536, 1024
 """Rows looked at at a time where a whole table of intermediate results would be too much."""
-BLOCK_CELLS = 4_000_000
+SLAB_CELLS = 4_000_000
+"""Cells of a slab of a wide table."""
+BLOCK_CELLS = 2_000_000
 """Cells of a block of sensors; see `sensor_blocks`."""
 
 
@@ -48,7 +50,7 @@ def sensor_blocks(shape: tuple[int, ...]) -> list[slice]:
 
     Example:
         >>> sensor_blocks((1_000_000, 6)), sensor_blocks((500, 6))
-        ([slice(0, 4, None), slice(4, 6, None)], [slice(0, 6, None)])
+        ([slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)], [slice(0, 6, None)])
     """
     rows, sensors = shape
     width = max(BLOCK_CELLS // max(rows, 1), 1)
@@ -56,14 +58,26 @@ def sensor_blocks(shape: tuple[int, ...]) -> list[slice]:
 
 
 def slabs(rows: int, sensors: int = 1) -> list[slice]:
-    """Rows of a table, `SLAB` at a time; of a wide one fewer, about `BLOCK_CELLS` cells.
+    """Rows of a table, `SLAB` at a time; of a wide one fewer, about `SLAB_CELLS` cells.
 
     Example:
         >>> len(slabs(1_000_000)), len(slabs(1_000_000, 1000))
         (16, 250)
     """
-    step = min(SLAB, max(BLOCK_CELLS // max(sensors, 1), LEAST_SLAB))
+    step = min(SLAB, max(SLAB_CELLS // max(sensors, 1), LEAST_SLAB))
     return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
+
+
+def tiles(cells: NDArray[Any]) -> list[tuple[slice, slice]]:
+    """All of a table [T, N] in parts whose cells lie close to each other in memory: some sensors whole, or some rows whole.
+
+    Example:
+        >>> len(tiles(spacious((1_000_000, 6)))), len(tiles(spacious((1_000_000, 6), order="C")))
+        (3, 16)
+    """
+    if cells.flags.f_contiguous:
+        return [(slice(0, len(cells)), block) for block in sensor_blocks(cells.shape)]
+    return [(slab, slice(0, cells.shape[1])) for slab in slabs(*cells.shape)]
 
 
 def below(tables: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -84,7 +98,7 @@ def beside(draws: Sequence[FloatArray]) -> FloatArray:
 
 def nothing(shape: tuple[int, ...], kind: DTypeLike = np.float64) -> NDArray[Any]:
     """A table of zeros that takes no room, to be read only."""
-    return np.broadcast_to(np.zeros((), kind), shape)
+    return np.broadcast_to(frozen(np.zeros((), kind)), shape)
 
 
 def columns(cells: NDArray[Any], index: list[int]) -> NDArray[Any]:
@@ -100,15 +114,16 @@ def columns(cells: NDArray[Any], index: list[int]) -> NDArray[Any]:
 
 
 def taken(cells: NDArray[Any], rows: IntArray | BoolArray | slice) -> NDArray[Any]:
-    """Some rows of a table [T, N], in order: what `cells[rows]` gives, laid out as `spacious` does where that is much."""
+    """Some rows of a table [T, N], in rising order: what `cells[rows]` gives, laid out as `spacious` does where that is much."""
     if isinstance(rows, slice):
         return cells[rows]
     at = np.flatnonzero(rows) if rows.dtype == bool else rows
-    if len(at) * cells.shape[1] <= LARGE:
+    if cells.size <= LARGE:
         return cells[at]
     found = spacious((len(at), cells.shape[1]), cells.dtype)
-    for part in in_turn(slabs(*found.shape), cells, found):
-        found[part] = cells[at[part]]
+    for part in in_turn(slabs(*cells.shape), cells, found):
+        among = slice(*np.searchsorted(at, [part.start, part.stop]))
+        found[among] = cells[at[among]]
     return found
 
 
@@ -172,15 +187,15 @@ class Series:
 
     def _per_row(self, what: str, given: IntArray, rows: int) -> IntArray:
         if len(given) == 0:
-            return np.zeros(rows, np.int64)
+            return nothing((rows,), np.int64)
         if len(given) != rows:
             raise TableError(f"{self.source}: {what} has {len(given)} entries for {rows} rows; give one per row.")
-        return np.array(given, dtype=np.int64)
+        return _shared(given, np.int64)
 
     def _checked_time(self, recording: IntArray) -> FloatArray | None:
         if self.time is None:
             return None
-        time = np.array(self.time, dtype=np.float64)
+        time = _shared(self.time, np.float64)
         if time.shape != recording.shape or not np.isfinite(time).all():
             raise TableError(f"{self.source}: the time column must hold one finite stamp per row.")
         back = np.flatnonzero((np.diff(time) <= 0) & (np.diff(recording) == 0))
@@ -247,14 +262,19 @@ class Series:
         return replace(self, values=frozen(values), mask=frozen(mask), names=tuple(self.names[i] for i in index))
 
 
+def _shared(given: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
+    """The array itself where nobody can write it, otherwise a copy."""
+    return given if isinstance(given, np.ndarray) and given.dtype == kind and still(given) else np.array(given, dtype=kind)
+
+
 def _cells(values: FloatArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
     """The cells of a table: shared where they are frozen and agree, otherwise a copy that does."""
     shared = all(isinstance(cells, np.ndarray) and cells.dtype == kind and still(cells) for cells, kind in ((values, float), (mask, bool)))
-    if shared and all(_agree(values[part], mask[part]) for part in in_turn(slabs(*values.shape), values, mask)):
+    if shared and all(_agree(values[part], mask[part]) for part in in_turn(tiles(values), values, mask)):
         return values, mask
     values, mask = np.asarray(values, np.float64), np.asarray(mask, bool)
     own, seen = spacious(values.shape), spacious(values.shape, bool)
-    for part in in_turn(slabs(*values.shape), values, mask, own, seen):
+    for part in in_turn(tiles(values), values, mask, own, seen):
         seen[part] = mask[part] & np.isfinite(values[part])
         own[part] = np.where(seen[part], values[part], np.nan)
     return frozen(own), frozen(seen)

@@ -79,10 +79,10 @@ def test_json_holds_everything_and_only_finite_numbers(rcgnn, tmp_path):
     assert {finding["page"] for finding in seen["findings"]} >= {"docs/rules/NONFINITE.md"}
 
 
-def test_a_run_without_a_network_is_healthy(rcgnn, table, tmp_path):
+def test_a_run_without_a_network_is_called_neither_healthy_nor_ill(rcgnn, table, tmp_path):
     RunDir(tmp_path / "run").write_config(Config())
     done = rcgnn("diagnose", tmp_path / "run")
-    assert done == (0, "Healthy: no epoch was trained.\n", "")
+    assert done == (0, "Untrained: there is no epoch to judge.\n", "")
 
 
 def test_settings_beside_a_health_log_are_read(rcgnn, tmp_path):

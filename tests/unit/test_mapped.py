@@ -90,6 +90,15 @@ def test_tables_and_their_parts_are_those_of_ordinary_arrays():
     np.testing.assert_array_equal(below([x]), x)
 
 
+@pytest.mark.usefixtures("everything_large")
+@pytest.mark.parametrize("rows", [np.arange(0, 500, 7), np.array([3, 250, 251, 499]), np.array([], int), np.arange(500) % 2 == 0])
+def test_rows_taken_slab_by_slab_are_those_asked_for(rows, monkeypatch):
+    for name in ("SLAB", "LEAST_SLAB"):
+        monkeypatch.setattr(rcgnn.series, name, 64)
+    x = np.random.default_rng(0).standard_normal((500, 3))
+    np.testing.assert_array_equal(taken(x, rows), x[rows])
+
+
 def test_a_table_of_zeros_takes_no_room():
     zeros = nothing((10**9, 100))
     assert zeros.shape == (10**9, 100)
@@ -119,7 +128,7 @@ def test_a_fit_finds_the_same_part_by_part(monkeypatch):
     series = station({})
     config = Config.model_validate({"data": {"max_lag": 2}, "select": {"refine": "off"}})
     whole = fit_series(series, config)
-    for name, value in {"SLAB": 90, "LEAST_SLAB": 10, "BLOCK_CELLS": 1400}.items():
+    for name, value in {"SLAB": 90, "LEAST_SLAB": 10, "SLAB_CELLS": 1400, "BLOCK_CELLS": 1400}.items():
         monkeypatch.setattr(rcgnn.series, name, value)
     monkeypatch.setattr(rcgnn.mechanism.blocks, "SLAB", 90)
     parts = fit_series(series, config)
@@ -140,3 +149,19 @@ def test_all_arrays_that_are_in_use_are_let_go_of_at_once():
     let_go_of_all()
     assert resident() - before < arrays[0].nbytes / 10
     assert all(float(array[-1].sum()) == 2.0 for array in arrays)
+
+
+@pytest.mark.skipif(rcgnn.mapped._trim() is None, reason="the C library gives nothing back")
+def test_what_nobody_uses_any_more_goes_back_to_the_system():
+    def held():
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
+
+    kept = [np.ones(8_000) for _ in range(4_000)]
+    last = kept[-1]  # the heap ends with an array in use, so the system gets nothing back by itself
+    full, size = held(), last.nbytes * (len(kept) - 1)
+    del kept
+    assert full - held() < size / 2
+    let_go_of_all()
+    assert full - held() > size / 2
+    assert last[0] == 1.0

@@ -181,6 +181,18 @@ def test_frozen_cells_that_agree_are_shared_and_others_are_copied():
     assert not np.shares_memory(Series(window, mask, ("a", "b")).values, window)
 
 
+def test_what_stands_beside_the_cells_is_shared_between_series_and_never_with_a_caller():
+    time, regime = np.arange(6.0), np.array([0, 0, 0, 1, 1, 1])
+    first = Series(table(), np.ones((6, 2), bool), ("a", "b"), time=time, regime=regime, regime_names=("x", "y"))
+    time[0], regime[0] = 99.0, 1
+    assert (first.time[0], first.regime[0]) == (0.0, 0)
+    again = first.with_values(table(), np.ones((6, 2), bool))
+    assert again.time is first.time
+    assert again.regime is first.regime
+    assert again.recording is first.recording
+    assert not any(first.recording.strides), "one zero for all rows"
+
+
 def test_all_sensors_are_the_series_itself_and_neighbours_a_view():
     series = Series.of(table(6, 4))
     assert series.sensors(range(4)) is series

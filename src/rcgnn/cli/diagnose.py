@@ -21,7 +21,8 @@ def diagnose(
 ) -> None:
     """Diagnose a training run: findings, where the gradient comes from, ranked causes.
 
-    Exit code 0: healthy. 3: a finding of severity warn, act or stop. What a log of another program may hold: docs/diagnose.md.
+    Exit code 0: healthy, or nothing was trained. 3: a finding of severity warn, act or stop. What a log of another program may hold:
+    docs/diagnose.md.
     """
     from rcgnn.cli.console import console
     from rcgnn.cli.examination import as_object, print_examination
@@ -34,7 +35,7 @@ def diagnose(
         typer.echo(encoded(as_object(run, log, seen)).decode("utf-8").rstrip())
     else:
         print_examination(console(), log, seen)
-    if seen.verdict != "healthy":
+    if seen.verdict in ("doubtful", "unstable"):
         raise SystemExit(NOT_HEALTHY)
 
 

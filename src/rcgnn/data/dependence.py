@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from rcgnn.data.process_rules import correlations
+from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, FloatArray, taken
 
 EXACT = 1e-4
@@ -39,11 +40,11 @@ def computed(x: FloatArray, own: BoolArray, min_observed: int) -> list[list[int]
     """
     at = np.flatnonzero(own)
     whole = np.ones(len(x), bool)
-    for j in at:
+    for j in in_turn(at, x):
         whole &= np.isfinite(x[:, j])
     if whole.sum() < max(min_observed, ROWS_PER_SENSOR * len(at)) or len(at) < 3:
         return []
-    correlation = correlations(taken(x, whole))[0][np.ix_(at, at)]
+    correlation = correlations(x if whole.all() else taken(x, whole))[0][np.ix_(at, at)]
     precision = np.linalg.inv(correlation + FLOOR * np.eye(len(at)))
     root = np.sqrt(np.maximum(np.diag(precision), 1.0))
     follows = root**2 > 1.0 / EXACT

@@ -63,9 +63,10 @@ def segment_number(series: Series) -> IntArray:
 
 def unit_size(series: Series) -> tuple[FloatArray, FloatArray]:
     """Readings [T, N] divided by a power of two per sensor [N], exactly, so that no rule can overflow; NaN where not observed."""
-    largest = np.abs(np.where(series.mask, series.values, 0.0)).max(axis=0)
+    x = np.where(series.mask, series.values, np.nan)
+    largest = np.maximum(np.fmax.reduce(x, axis=0, initial=0.0), -np.fmin.reduce(x, axis=0, initial=0.0))
     unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-    return np.where(series.mask, series.values, np.nan) / unit, unit
+    return np.divide(x, unit, out=x), unit
 
 
 def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float | None, ...]:

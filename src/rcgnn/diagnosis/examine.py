@@ -12,8 +12,8 @@ from rcgnn.diagnosis.causes import Cause, causes, unstable
 from rcgnn.diagnosis.records import Records
 from rcgnn.health import Finding
 
-Verdict = Literal["healthy", "doubtful", "unstable"]
-"""`doubtful`: a finding of severity warn, and nothing worse."""
+Verdict = Literal["untrained", "healthy", "doubtful", "unstable"]
+"""`untrained`: there is no epoch to judge; `doubtful`: a finding of severity warn, and nothing worse."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,13 @@ def examine(records: Records, config: Config) -> Examination:
 
     Example:
         >>> examine([], Config()).verdict
-        'healthy'
+        'untrained'
     """
     findings = standing(records, config)
     worst = {finding.severity for finding in findings}
     verdict: Verdict = "unstable" if unstable(records, findings) else "doubtful" if "warn" in worst else "healthy"
+    if not records and verdict == "healthy":
+        verdict = "untrained"
     why = causes(records, config, findings)
     return Examination(verdict, _headline(verdict, records, why), findings, term_shares(records), sensor_shares(records), why)
 
@@ -77,7 +79,7 @@ def _headline(verdict: Verdict, records: Records, why: list[Cause]) -> str:
     if why:
         return f"{word}: " + "; ".join(cause.sentence for cause in why) + "."
     if not records:
-        return f"{word}: no epoch was trained."
+        return f"{word}: there is no epoch to judge."
     losses = [r.loss.train for r in records if r.loss.train is not None]
     course = f", loss {losses[0]:.4g} -> {losses[-1]:.4g}" if losses else ""
     return f"{word}: {len(records)} epoch(s){course}, {records[-1].grad.clip_share:.0%} of the last one's steps clipped."

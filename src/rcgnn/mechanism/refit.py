@@ -248,11 +248,11 @@ def _errors(made: Mechanism, table: Series) -> FloatArray:
     Of a large table some rows, in pieces spread over it.
     """
     rows, most = len(table.values), max(ERROR_CELLS // made.size, ERROR_ROWS)
-    pieces = [table]
+    pieces = [slice(0, rows)]
     if rows > most:
         length = most // PIECES
-        pieces = [table.rows(slice(first, first + length)) for first in np.linspace(0, rows - length, PIECES).astype(int)]
-    missed = np.concatenate([_missed(made, piece) for piece in pieces])
+        pieces = [slice(first, first + length) for first in np.linspace(0, rows - length, PIECES).astype(int).tolist()]
+    missed = np.concatenate([_missed(made, table.rows(piece)) for piece in in_turn(pieces, table.values, table.mask)])
     error = np.tile(np.array(norm.ppf(COVERED))[:, None], made.size)
     for j, column in enumerate(missed.T):
         known = column[np.isfinite(column)]

@@ -25,6 +25,7 @@ import numpy as np
 
 from rcgnn.data.marks import segment_number
 from rcgnn.data.process_rules import LEAST_PAIRS, NOISE, block_means, block_number, noise_share
+from rcgnn.mapped import in_turn
 from rcgnn.screen.rowwise import slow_waves
 from rcgnn.screen.score import log_chi2_tail
 from rcgnn.screen.structural import Screened
@@ -49,17 +50,18 @@ def exchangeable(screened: Screened, scaled: Series) -> BoolArray:
     links = np.argwhere(screened.evidence.chosen[0])
     if not links.size:
         return alike
-    ends = np.unique(links)
-    few = scaled.sensors(ends.tolist())
-    seen, number = few.values, segment_number(few)
-    noisy = np.isin(links, ends[noise_share(seen, number, clear=-np.inf) > NOISE]).any(axis=1)
-    filled = interpolate(few.values, few.mask, few.segments())
-    for i, j in links[noisy].tolist():
-        both = np.searchsorted(ends, [i, j])
-        own = memory(seen[:, both], number)
-        white = own is not None and own <= REMEMBERED
-        alike[i, j] = alike[j, i] = white and asymmetry(*filled[:, both].T) >= np.log(LEVEL)
+    number = segment_number(scaled)
+    shares = {j: noise_share(scaled.values[:, [j]], number, clear=-np.inf)[0] for j in in_turn(np.unique(links).tolist(), scaled.values)}
+    for i, j in in_turn(links.tolist(), scaled.values, scaled.mask):
+        if max(shares[i], shares[j]) > NOISE:
+            alike[i, j] = alike[j, i] = _as_well(scaled.sensors([i, j]), number)
     return alike
+
+
+def _as_well(pair: Series, segment: IntArray) -> bool:
+    own = memory(pair.values, segment)
+    white = own is not None and own <= REMEMBERED
+    return white and asymmetry(*interpolate(pair.values, pair.mask, pair.segments()).T) >= np.log(LEVEL)
 
 
 def asymmetry(x: FloatArray, y: FloatArray) -> float:

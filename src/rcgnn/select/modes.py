@@ -78,9 +78,11 @@ def by_mode(looks: Looks[Sample], regime: IntArray, screened: Screened, config: 
     sample = looks.shared
     sensors = sample.keep.shape[1]
     modes = [regime == r for r in np.unique(regime)]
+    if len(modes) == 1:
+        return None
     fewest = max(LEAST_ROWS, ROWS_PER_SENSOR * sensors)
     long_enough = [at for at in modes if at.sum() >= fewest and _read(sample, at) >= LEAST_READINGS]
-    if len(modes) == 1 or not long_enough:
+    if not long_enough:
         return None
     found = looks.each(partial(_one, bases=screened.bases, config=config, modes=len(modes)), long_enough)
     score = np.max([one.score for one in found], axis=0)
