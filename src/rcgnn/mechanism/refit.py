@@ -35,7 +35,7 @@ LEAST_BLOCKS = 8
 ROWS_PER_TERM = 2
 """Fewer rows for each coefficient, or fewer blocks than above: no interval."""
 MOST_RESIDUALS = 1000
-ERROR_CELLS, ERROR_ROWS, PIECES = 10_000_000, 10_000, 10
+ERROR_CELLS, ERROR_ROWS, PIECES = 4_000_000, 10_000, 10
 """Errors stand for those of a larger table: so many cells, but no fewer rows; their 2.5 % point is then known within 3 % of an sd."""
 COVERED = (0.025, 0.975)
 
