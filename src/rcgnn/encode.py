@@ -12,7 +12,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,16 @@ FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def guarded(text: str) -> str:
-    r"""A cell of a CSV file that no spreadsheet computes: what begins like a formula and is no number gets an apostrophe before it.
+def guarded(cell: Any) -> Any:
+    r"""A cell of a CSV file that no spreadsheet computes: text that begins like a formula and is no number gets an apostrophe before it.
 
     Source: OWASP, CSV Injection.
 
     Example:
-        >>> guarded("=cmd|' /C calc'!A0"), guarded("+5V"), guarded("-5"), guarded("flow")
-        ("'=cmd|' /C calc'!A0", "'+5V", '-5', 'flow')
+        >>> guarded("=cmd|' /C calc'!A0"), guarded("+5V"), guarded("-5"), guarded("flow"), guarded(-5.0)
+        ("'=cmd|' /C calc'!A0", "'+5V", '-5', 'flow', -5.0)
     """
-    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
 
 
 def unguarded(cell: str) -> str:
@@ -56,12 +56,8 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     table.writerow({name: guarded(name) for name in columns})
-    table.writerows({name: _cell(row[name]) for name in columns} for row in rows)
+    table.writerows({name: "" if row[name] is None else guarded(row[name]) for name in columns} for row in rows)
     return utf8(text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    return guarded(value) if isinstance(value, str) else "" if value is None else value
 
 
 DEFLATED = 2**20
@@ -106,13 +102,26 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
     """One array; as many bytes as its head says must be there."""
     raw = archive.read(entry)
     if len(raw) > len(np.lib.format.MAGIC_PREFIX):
-        head = io.BytesIO(raw)
-        version = np.lib.format.read_magic(head)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = read(head)
+        shape, kind = array_head(io.BytesIO(raw))
         if math.prod(shape) * kind.itemsize > len(raw):
             raise ValueError(f"not an archive of plain arrays ({entry.filename[:80]!r} is cut short)")
     return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+
+
+def array_head(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the cells that an array in NumPy's format claims, which may be anything; the file stands where the cells begin.
+
+    Raises:
+        ValueError: no such head, a version for arrays of records, or a shape that cannot be.
+    """
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version[0]}.{version[1]} is for arrays of records")
+    shape, _, kind = read(file)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"the header says the shape {shape}")
+    return shape, kind
 
 
 def utf8(text: str) -> bytes:

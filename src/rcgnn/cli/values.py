@@ -50,7 +50,7 @@ def save_table(path: Path, table: pd.DataFrame) -> None:
     """
     from rcgnn.encode import guarded
 
-    table = table.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell).rename(columns=guarded)
+    table = table.map(guarded).rename(columns=guarded)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rcgnn.data.columns import Roles, check_left, known_name
 from rcgnn.data.limits import Limit
+from rcgnn.encode import array_head
 from rcgnn.errors import TableError, listed
 from rcgnn.series import Series, default_names
 
@@ -93,18 +94,12 @@ def _check_head(file: IO[bytes], what: str, source: str, limit: Limit) -> None:
     Raises:
         TableError: Python objects, or more cells than may be read.
     """
-    version = np.lib.format.read_magic(file)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version[0]}.{version[1]} is for arrays of records")
-    shape, _, kind = read(file)
+    shape, kind = array_head(file)
     if kind.hasobject:
         raise TableError(
             f"{source}: {what} must be plain numbers or text, got Python objects, which are never loaded; save it with another dtype."
         )
     size = math.prod(shape)
-    if min(shape, default=0) < 0:
-        raise ValueError(f"the header says the shape {shape}")
     if kind.kind not in "fiub" and size * kind.itemsize > _MOST_NAMES:
         raise TableError(f"{source}: {what} claims {size * kind.itemsize:,} bytes of {kind}; expected at most {_MOST_NAMES:,} bytes.")
     columns = shape[-1] if len(shape) > 1 else 1

@@ -136,7 +136,7 @@ def tigramite_npz(graph: CausalGraph) -> bytes:
 def _csv(rows: list[list[object]]) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    table.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    table.writerows([guarded(cell) for cell in row] for row in rows)
     return utf8(text.getvalue())
 
 
