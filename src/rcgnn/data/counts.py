@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, FloatArray, Series, below, beside
 
 ZEROS = 0.1
@@ -39,7 +40,8 @@ def counts(series: Series) -> BoolArray:
         [True, False]
     """
     found = np.zeros(len(series.names), bool)
-    for j, (column, seen) in enumerate(zip(series.values.T, series.mask.T, strict=True)):
+    readings = zip(series.values.T, series.mask.T, strict=True)
+    for j, (column, seen) in in_turn(enumerate(readings), series.values, series.mask):
         x = column[seen]
         found[j] = x.size > 0 and x.min() >= 0 and (x == 0).mean() >= ZEROS and x.std() > x.mean()
     return found

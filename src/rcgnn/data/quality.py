@@ -225,7 +225,7 @@ def _aliases(names: tuple[str, ...], x: FloatArray, active: BoolArray, min_obser
     """Near-copies by name of the representative: abs correlation above .999 over at least `min_observed` joint rows."""
     correlation, joint = process.correlations(x)
     copies = (np.abs(correlation) > process.ALIAS) & (joint >= max(3, min_observed))
-    readings = np.array([np.isfinite(column).sum() for column in x.T])
+    readings = np.array([np.isfinite(column).sum() for column in in_turn(x.T, x)])
     standing: list[int] = []
     found: dict[str, str] = {}
     for j in sorted(np.flatnonzero(active).tolist(), key=lambda j: (-int(readings[j]), j)):

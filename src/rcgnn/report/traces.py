@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from rcgnn.mapped import in_turn
 from rcgnn.mechanism.refit import Material
 from rcgnn.prepared import Prepared
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
@@ -49,7 +50,8 @@ def traces(series: Series, prepared: Prepared | None = None, signal: Signal | No
     """
     rows, sensors = series.shape
     row = thinned(series.values, min(MOST_POINTS, max(ALL_POINTS // sensors, LEAST_POINTS)))
-    level = np.array([np.median(x[seen]) if seen.any() else 0.0 for x, seen in zip(series.values.T, series.mask.T, strict=True)])
+    readings = in_turn(zip(series.values.T, series.mask.T, strict=True), series.values, series.mask)
+    level = np.array([np.median(x[seen]) if seen.any() else 0.0 for x, seen in readings])
     parts = _parts(row, prepared, signal)
     start = np.linspace(0, rows, min(rows, MOST_BINS, max(ALL_BINS // sensors, LEAST_BINS)), endpoint=False).astype(np.int64)
     return {
@@ -78,7 +80,7 @@ def thinned(values: FloatArray, points: int) -> IntArray:
         return np.tile(np.arange(rows), (sensors, 1))
     edges = np.linspace(0, rows, points // 2 + 1).astype(np.int64)
     found = []
-    for first, last in pairwise(edges):
+    for first, last in in_turn(pairwise(edges), values):
         part = values[first:last]
         low = np.where(np.isnan(part), np.inf, part).argmin(axis=0)  # the first row where nothing was read
         high = np.where(np.isnan(part), -np.inf, part).argmax(axis=0)
@@ -92,7 +94,7 @@ def _parts(row: IntArray, prepared: Prepared | None, signal: Signal | None) -> A
     if prepared is None:
         return {"clean": clean, "bias": bias, "noise": noise, "removed": np.zeros(row.shape, np.int8)}
     trend = prepared.cleaned.trend
-    drifts = trend.any(axis=0)
+    drifts = np.array([column.any() for column in in_turn(trend.T, trend)])
     bias[drifts] = _taken(trend, row)[drifts]
     if signal is not None:
         material = Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal)
@@ -107,7 +109,7 @@ def _parts(row: IntArray, prepared: Prepared | None, signal: Signal | None) -> A
 
 def _taken(array: NDArray, row: IntArray) -> NDArray:
     """[N, P] cells of an array [T, N]."""
-    return np.take_along_axis(array.T, row, axis=1)
+    return np.stack([column[at] for column, at in in_turn(zip(array.T, row, strict=True), array)])
 
 
 def _small(array: FloatArray) -> NDArray[np.float32]:
@@ -120,5 +122,5 @@ def _small(array: FloatArray) -> NDArray[np.float32]:
 def _observed(mask: BoolArray, start: IntArray) -> NDArray[np.uint8]:
     """[N, W] percent of the cells of each bin that were read."""
     size = np.diff([*start, len(mask)])
-    read = np.stack([np.add.reduceat(column.astype(np.int64), start) for column in mask.T], axis=1)
+    read = np.stack([np.add.reduceat(column.astype(np.int64), start) for column in in_turn(mask.T, mask)], axis=1)
     return np.rint(100 * read / size[:, None]).astype(np.uint8).T

@@ -142,7 +142,7 @@ def _bridged(readings: Readings) -> Signal:
         one = slice(j, j + 1)
         mask = readings.mask[:, one]
         filled[:, one] = interpolate(_unit(Readings(readings.values[:, one], mask, readings.segments)).values, mask, readings.segments)
-    read = np.array([column.sum() for column in readings.mask.T], float)
+    read = np.array([column.sum() for column in in_turn(readings.mask.T, readings.mask)], float)
     return Signal(filled[None], filled, nothing(filled.shape), read, False, nothing(filled.shape, bool), np.zeros(sensors))
 
 
@@ -150,7 +150,7 @@ def _by_reading(readings: Readings) -> IntArray:
     """The sensors in an order that no unit and no place in the table changes: by when their large readings came."""
     late = np.arange(len(readings.values), dtype=float)
     centre = np.zeros(readings.values.shape[1])
-    for j, seen in enumerate(readings.mask.T):
+    for j, seen in in_turn(enumerate(readings.mask.T), readings.mask, readings.values):
         x = readings.values[seen, j]
         size = np.abs(x - np.median(x)) if x.size else x
         if size.any():
