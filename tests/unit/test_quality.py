@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rcgnn.data.process_rules import common_mode, correlations, innovations, missing_pattern
+from rcgnn.data.process_rules import autocovariance, common_mode, correlations, innovations, missing_pattern
 from rcgnn.data.quality import QualityReport, inspect
 from rcgnn.data.readers import read_table
 from rcgnn.series import Series, concatenate
@@ -340,3 +340,18 @@ def test_gaps_in_time_are_told():
 def test_steps_that_differ_little_and_steps_between_recordings_are_no_gaps():
     assert not gaps_of([60.0] * 5 + [90.0] + [60.0] * 5)
     assert not gaps_of([1.0] * 5 + [500.0] + [1.0] * 5, recording=[0] * 6 + [1] * 6)
+
+
+@pytest.mark.parametrize("lost", [[], [3, 40]], ids=["complete", "gaps"])
+@pytest.mark.parametrize("breaks", [[], [50]], ids=["one segment", "two"])
+def test_autocovariances_are_those_of_observed_pairs_within_a_segment(lost, breaks):
+    x = np.random.default_rng(0).standard_normal((120, 2))
+    x[lost, 0] = np.nan
+    segment = np.searchsorted(breaks, np.arange(120), side="right")
+    gamma, pairs = autocovariance(x, segment, 3)
+    for k in range(4):
+        for j in range(2):
+            products = [x[t, j] * x[t + k, j] for t in range(120 - k) if segment[t] == segment[t + k]]
+            known = [one for one in products if np.isfinite(one)]
+            assert pairs[k, j] == len(known)
+            assert gamma[k, j] == pytest.approx(np.mean(known))

@@ -51,15 +51,26 @@ def block_means(x: FloatArray) -> tuple[FloatArray, IntArray]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan), count
 
 
+def centred(x: FloatArray, means: FloatArray) -> FloatArray:
+    """Readings [T, N] less the mean of their block [BLOCKS, N], so that drift does not hide what is quick; a sensor's side by side."""
+    return np.subtract(x, means[block_number(len(x))], order="F")
+
+
 def autocovariance(x: FloatArray, segment: IntArray, lags: int) -> tuple[FloatArray, IntArray]:
     """[lags + 1, N] covariance of x(t) and x(t + k) over observed pairs of one segment, x centred; and the number of pairs."""
     seen = np.isfinite(x)
     filled = np.where(seen, x, 0.0)
+    complete = bool(segment[0] == segment[-1] and seen.all())
     gamma, pairs = np.zeros((lags + 1, x.shape[1])), np.zeros((lags + 1, x.shape[1]), np.int64)
     for k in range(min(lags, len(x) - 1) + 1):
-        same = (segment[k:] == segment[: len(x) - k])[:, None]
-        pairs[k] = (seen[k:] & seen[: len(x) - k] & same).sum(axis=0)
-        gamma[k] = (filled[k:] * filled[: len(x) - k] * same).sum(axis=0) / np.maximum(pairs[k], 1)
+        product = filled[k:] * filled[: len(x) - k]
+        if complete:
+            pairs[k] = len(product)
+        else:
+            same = (segment[k:] == segment[: len(x) - k])[:, None]
+            pairs[k] = (seen[k:] & seen[: len(x) - k] & same).sum(axis=0)
+            product *= same
+        gamma[k] = product.sum(axis=0) / np.maximum(pairs[k], 1)
     return gamma, pairs
 
 
@@ -79,8 +90,7 @@ def drift_score(x: FloatArray, segment: IntArray) -> FloatArray:
     .63 of step biases, 0 of clean systems.
     """
     means, count = block_means(x)
-    centred = x - means[block_number(len(x))]
-    gamma, pairs = autocovariance(centred, segment, BARTLETT)
+    gamma, pairs = autocovariance(centred(x, means), segment, BARTLETT)
     phi = autoregression(gamma[: ORDER + 1])
     innovation = np.maximum(gamma[0] - (phi * gamma[1 : ORDER + 1]).sum(axis=0), 1e-3 * gamma[0])
     taper = 2 * (1 - np.arange(1, BARTLETT + 1) / (BARTLETT + 1))
@@ -108,14 +118,13 @@ def noise_share(x: FloatArray, segment: IntArray, *, clear: float = CLEAR_NOISE)
         segment: [T] segment of each row.
         clear: standard errors; -inf: every estimate.
     """
-    means, _ = block_means(x)
-    centred = x - means[block_number(len(x))]
-    gamma, pairs = autocovariance(centred, segment, 2)
+    quick = centred(x, block_means(x)[0])
+    gamma, pairs = autocovariance(quick, segment, 2)
     power, error = np.where(gamma[0] > 0, gamma[0], 1.0), 1.0 / np.sqrt(np.maximum(pairs[2], 1))
     first, second = gamma[1] / power, np.abs(gamma[2]) / power
     usable = (pairs.min(axis=0) >= LEAST_PAIRS) & (second > 2.0 * error) & (gamma[0] > 0) & (gamma[1] > 0)
     told = (second - first**2) / np.maximum(1.0 - first**2, RIDGE)
-    usable &= told > clear * error * np.sqrt(_bursts(centred, first, segment))
+    usable &= told > clear * error * np.sqrt(_bursts(quick, first, segment))
     share = 1 - first**2 / np.where(usable, second, 1.0)
     return np.where(usable, np.clip(share, 0.0, 1.0), 0.0)
 
@@ -218,12 +227,11 @@ def _beside_gaps(x: FloatArray, lost: BoolArray, segment: IntArray) -> float:
 
 def innovations(x: FloatArray, segment: IntArray) -> FloatArray:
     """[T, N] what an AR(3) of each sensor does not explain, in robust units, clipped at 4; block-centred."""
-    means, _ = block_means(x)
-    centred = x - means[block_number(len(x))]
-    phi = autoregression(autocovariance(centred, segment, ORDER)[0])
-    residual = centred.copy()
+    quick = centred(x, block_means(x)[0])
+    phi = autoregression(autocovariance(quick, segment, ORDER)[0])
+    residual = quick.copy(order="K")
     for k in range(1, ORDER + 1):
-        residual[k:] -= phi[k - 1] * np.where((segment[k:] == segment[:-k])[:, None], centred[:-k], np.nan)
+        residual[k:] -= phi[k - 1] * np.where((segment[k:] == segment[:-k])[:, None], quick[:-k], np.nan)
     residual[:ORDER] = np.nan
     unit = MAD_TO_SD * nan_median(np.abs(residual))
     return np.clip(residual / np.where(unit > 0, unit, np.inf), -4, 4)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from rcgnn.data.marks import segment_number
-from rcgnn.data.process_rules import LEAST_PAIRS, NOISE, block_means, block_number, noise_share
+from rcgnn.data.process_rules import LEAST_PAIRS, NOISE, block_means, centred, noise_share
 from rcgnn.mapped import in_turn
 from rcgnn.screen.rowwise import slow_waves
 from rcgnn.screen.score import log_chi2_tail
@@ -99,8 +99,7 @@ def memory(pair: FloatArray, segment: IntArray) -> float | None:
         segment: [T] segment of each row.
     """
     joint = np.where(np.isfinite(pair).all(axis=1, keepdims=True), pair, np.nan)
-    means, _ = block_means(joint)
-    x = joint - means[block_number(len(joint))]
+    x = centred(joint, block_means(joint)[0])
     follow = np.isfinite(x[1:]).all(axis=1) & np.isfinite(x[:-1]).all(axis=1) & (segment[1:] == segment[:-1])
     now, past = x[1:][follow], x[:-1][follow]
     own, cross = (now * past).sum(axis=0), (now * past[:, ::-1]).sum()
