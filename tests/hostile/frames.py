@@ -14,6 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 NAN = float("nan")
+WIDE = getattr(pl, "Int128", pl.Float64)
+"""Old polars has no integers of 128 bits."""
 STEPS = pd.date_range("2024-03-31", periods=2, freq="h", tz="Europe/Berlin")
 
 
@@ -47,7 +49,7 @@ ANSWERS: dict[str, tuple[Made, list[list[float]]]] = {
     "polars decimals": (lambda: pl.DataFrame({"a": [decimal.Decimal("1.5"), None]}), [[1.5], [NAN]]),
     "polars categories": (lambda: pl.DataFrame({"a": pl.Series(["1", "2"], dtype=pl.Categorical)}), [[1], [2]]),
     "polars nothing": (lambda: pl.DataFrame({"a": [None, None], "b": [1.0, 2.0]}), [[NAN, 1], [NAN, 2]]),
-    "polars 128 bits": (lambda: pl.DataFrame({"a": pl.Series([2**100, None], dtype=pl.Int128)}), [[float(2**100)], [NAN]]),
+    "polars 128 bits": (lambda: pl.DataFrame({"a": pl.Series([2**100, None], dtype=WIDE)}), [[float(2**100)], [NAN]]),
     "float16": (lambda: pd.DataFrame({"a": np.array([1, 2], np.float16)}), [[1], [2]]),
     "arrow in chunks": (lambda: pa.table({"a": pa.chunked_array([[1.0], [], [None]])}), [[1], [NAN]]),
     "a matrix": (lambda: np.array([[1, 2], [3, 4]]).view(), [[1, 2], [3, 4]]),

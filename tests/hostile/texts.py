@@ -7,8 +7,12 @@ import gzip
 import zlib
 from pathlib import Path
 
+import pandas as pd
+
 from hostile.entry import Entry, Write, answered, refused, text
 
+LATE_YEARS = int(pd.__version__.split(".")[0]) >= 3
+"""pandas 2 reads no date after 2262."""
 NAN = float("nan")
 AB = "a,b\n1,2\n3,4\n"
 TWO = [[1.0, 2.0], [3.0, 4.0]]
@@ -164,7 +168,9 @@ TIMES: dict[str, Entry] = {
     "epoch in nanoseconds": answered("time,a\n1706745600000000000,1\n1706745660000000000,2\n", steps=[6e10]),
     "before 1970": answered(dated(["1969-12-30", "1969-12-31", "1970-01-01"]), steps=DAYS),
     "no such day": refused(dated(["2024-02-28", "2024-02-30", "2024-03-01"]), "line 3 has no usable time.*got '2024-02-30'. Correct"),
-    "year 9999": answered(dated(["9999-12-29", "9999-12-30", "9999-12-31"]), steps=DAYS),
+    "year 9999": answered(dated(["9999-12-29", "9999-12-30", "9999-12-31"]), steps=DAYS)
+    if LATE_YEARS
+    else refused(dated(["9999-12-29", "9999-12-30", "9999-12-31"]), "column 'when' must hold numbers"),
     "year 0": answered(dated(["0000-01-01", "0000-01-02", "0000-01-03"]), steps=DAYS),
     "unsorted": refused(dated(["2024-01-02", "2024-01-01", "2024-01-03"]), "time does not rise from line 2 .* to line 3 .*sort the table"),
     "sorted downwards": refused(dated(["2024-01-03", "2024-01-02", "2024-01-01"]), "time does not rise from line 2"),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rcgnn.data.clock import all_clock, to_seconds
+from rcgnn.data.clock import LONGEST, all_clock, to_seconds
 
 DAY = 86400.0
 
@@ -134,3 +134,9 @@ def test_nothing_is_no_date():
 )
 def test_all_clock_means_every_cell(cells, clock):
     assert all_clock(pa.array(cells, pa.string())) is clock
+
+
+def test_a_cell_longer_than_any_date_is_none():
+    spaced = ["12" + " " * (LONGEST - 12) + "Sept 2024", "13" + " " * LONGEST + "Sept 2024"]
+    assert np.isfinite(to_seconds([spaced[0]])[0]).all()
+    assert np.isnan(to_seconds([spaced[1]])[0]).all()

@@ -20,6 +20,8 @@ NUMERIC_DATE = (
 )
 DATE_LIKE = r"\d\D+\d+\D+\d|^\d{4}-\d{1,2}$|[A-Za-z]{3}.*\d|\d.*[A-Za-z]{3}"
 """What a cell must look like before it is tried as a date: 1360 and 13.6 are no dates."""
+LONGEST = 80
+"""Characters of the longest date; a longer cell would only keep the patterns busy, which take the square of its length."""
 PROBE = 50
 """Cells looked at before a whole column is parsed."""
 
@@ -44,7 +46,7 @@ def to_seconds(cells: Sequence[str | None]) -> tuple[FloatArray, str]:
     """
     import pandas as pd
 
-    texts = pd.Series(list(cells), dtype="str")
+    texts = pd.Series([cell if cell is not None and len(cell) <= LONGEST else None for cell in cells], dtype="str")
     alone = texts.str.contains(CLOCK, na=False)
     texts = texts.mask(alone, "1970-01-01 " + texts)
     texts = texts.where(texts.str.contains(DATE_LIKE, na=False))
