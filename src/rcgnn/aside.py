@@ -117,11 +117,13 @@ class Aside:
             self._pipe = Connection(here.detach())
         self._news = SimpleQueue[tuple[str, Any]]()
         self._task: Task | None = None
+        self._talking: Thread | None = None
 
     def begin(self, task: Task) -> None:
         """Train from now on."""
         self._task = task
-        Thread(target=self._talk, args=(task,), daemon=True).start()
+        self._talking = Thread(target=self._talk, args=(task,), daemon=True)
+        self._talking.start()
 
     def answer(self, told: Told) -> Repeated[Refined]:
         """Wait for the network; what was told meanwhile, and is told from now on, is passed on.
@@ -151,6 +153,8 @@ class Aside:
         """Whatever it does, it is not needed any longer."""
         self._process.kill()
         self._process.wait()
+        if self._talking is not None:
+            self._talking.join()  # the other end is gone, so it ends; the pipe must not be closed under it
         self._pipe.close()
 
     def _talk(self, task: Task) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -117,6 +118,22 @@ def test_the_process_ends_with_the_block_whatever_ends_it(task):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert processes[0].poll() is not None
+
+
+def test_the_pipe_is_not_closed_while_a_task_is_being_handed_over(task):
+    open_while_sent = []
+    with aside(wanted=True) as other:
+        send = other._pipe.send
+
+        def slow(what):
+            other._process.wait()
+            time.sleep(0.2)
+            open_while_sent.append(not other._pipe.closed)
+            send(what)
+
+        other._pipe.send = slow
+        other.begin(task)
+    assert open_while_sent == [True]
 
 
 def test_none_is_started_where_none_is_wanted_or_can_be(monkeypatch):
