@@ -37,8 +37,8 @@ SHARE = 0.02
 """Checkpoints may take this share of the time so far."""
 A_FILE, A_BYTE = 0.02, 5e-9
 """Seconds that writing takes on an ordinary disk: a file with its manifest, and each byte of it."""
-MOST = 2**28
-"""Bytes of one checkpoint; what is larger is made again."""
+MOST = 2**26
+"""Bytes of one checkpoint; what is larger is made again: while it is written it is in memory two or three times."""
 ANEW = "or begin anew with --overwrite"
 
 
