@@ -11,7 +11,6 @@ import torch
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
-from rcgnn.mapped import in_turn
 from rcgnn.numerics import generator, repeatable, rounded
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
@@ -106,7 +105,7 @@ def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
 def known(prepared: Prepared, screened: Screened) -> dict[str, float]:
     """What table and screen say, for `data` of the health record: pairs, sensors, share of the observed readings."""
     scaled, far = prepared.scaled, 0
-    for column, seen in in_turn(zip(scaled.values.T, scaled.mask.T, strict=True), scaled.values, scaled.mask):
+    for column, seen in scaled.by_sensor():
         far += int((np.abs(column[seen]) > FLOAT32_SAFE).sum())
     report = prepared.report
     return {

@@ -7,7 +7,7 @@ Shapes everywhere in rcgnn: T rows (time steps), N sensors. Values are in the se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -240,6 +240,10 @@ class Series:
     def with_values(self, values: FloatArray, mask: BoolArray) -> Series:
         """The same sensors, times and regimes with other readings."""
         return replace(self, values=values, mask=mask)
+
+    def by_sensor(self) -> Iterator[tuple[FloatArray, BoolArray]]:
+        """Readings [T] and mask [T] of one sensor after the other; of a large table one at a time is in memory."""
+        return in_turn(zip(self.values.T, self.mask.T, strict=True), self.values, self.mask)
 
     def rows(self, keep: slice | IntArray | BoolArray) -> Series:
         """Some of the rows, in order."""

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from rcgnn.data.findings import finding
 from rcgnn.health import Finding
-from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, IntArray, Series, frozen
 
 LEAST_DIFFERENT = 20
@@ -76,7 +75,7 @@ def _codes(series: Series) -> Codes:
     """[T] a number for each row that equal rows share and others hardly ever: every cell's bits, mixed (splitmix64), and the mode."""
     code = series.regime.astype(np.uint64)
     with np.errstate(over="ignore"):
-        for x, seen in in_turn(zip(series.values.T, series.mask.T, strict=True), series.values, series.mask):
+        for x, seen in series.by_sensor():
             bits = np.where(seen, x + 0.0, 0.0).view(np.uint64)  # + 0.0: there is one zero
             code = (code ^ np.where(seen, bits, np.uint64(_NOTHING))) + np.uint64(_NOTHING)
             for shift, odd in zip((30, 27), _ODD, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rcgnn.mapped import in_turn
 from rcgnn.series import BoolArray, FloatArray, Series, below, beside
 
 ZEROS = 0.1
@@ -40,8 +39,7 @@ def counts(series: Series) -> BoolArray:
         [True, False]
     """
     found = np.zeros(len(series.names), bool)
-    readings = zip(series.values.T, series.mask.T, strict=True)
-    for j, (column, seen) in in_turn(enumerate(readings), series.values, series.mask):
+    for j, (column, seen) in enumerate(series.by_sensor()):
         x = column[seen]
         found[j] = x.size > 0 and x.min() >= 0 and (x == 0).mean() >= ZEROS and x.std() > x.mean()
     return found

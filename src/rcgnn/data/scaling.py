@@ -60,7 +60,7 @@ class Scaler:
         if rows.shape != series.values.shape[:1]:
             raise InputError(f"scaling: {rows.size} row marks for {len(series.values)} rows; give one per row.")
         pairs = []
-        for column, observed in in_turn(zip(series.values.T, series.mask.T, strict=True), series.values, series.mask):
+        for column, observed in series.by_sensor():
             chosen = column[observed & rows]
             pairs.append(_guarded(rule, chosen if chosen.size else column[observed]))
         center, scale = np.array(pairs).T
@@ -114,7 +114,7 @@ def ranges(series: Series) -> list[tuple[str, float, float]]:
         [('x0', 1.0, 4.0)]
     """
     low, high = np.full(len(series.names), np.nan), np.full(len(series.names), np.nan)
-    for j, (column, seen) in in_turn(enumerate(zip(series.values.T, series.mask.T, strict=True)), series.values, series.mask):
+    for j, (column, seen) in enumerate(series.by_sensor()):
         if seen.any():
             low[j], high[j] = np.fmin.reduce(column), np.fmax.reduce(column)
     return list(zip(series.names, low.tolist(), high.tolist(), strict=True))

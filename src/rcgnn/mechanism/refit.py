@@ -69,8 +69,7 @@ class Material:
         """From the stages' results: `z = ((x - trend - center) / scale - mean) / sd`, mean and sd over the scaled readings."""
         known = {name: j for j, name in enumerate(cleaned.series.names)}
         place = [known[name] for name in scaled.names]
-        readings = in_turn(zip(scaled.values.T, scaled.mask.T, strict=True), scaled.values, scaled.mask)
-        mean, sd = np.array([_moments(x, seen) for x, seen in readings]).T
+        mean, sd = np.array([_moments(x, seen) for x, seen in scaled.by_sensor()]).T
         keep = scaled.mask & ~signal.gated if signal.gated.any() else scaled.mask
         trend = cleaned.trend if len(place) == cleaned.trend.shape[1] else columns(cleaned.trend, place)
         largest = np.finfo(np.float64).max
@@ -200,9 +199,8 @@ def refit(material: Material, terms: IntArray, max_lag: int, rng: np.random.Gene
 
 def _sensors(material: Material) -> Sensors:
     n = material.draws.shape[2]
-    values, mask = material.table.values, material.table.mask
     read = []
-    for column, seen, offset in in_turn(zip(values.T, mask.T, material.offset, strict=True), values, mask):
+    for (column, seen), offset in zip(material.table.by_sensor(), material.offset, strict=True):
         one = column[seen] if seen.any() else offset[None]
         read.append((one.min(), one.max()))
     lowest, highest = np.array(read).T

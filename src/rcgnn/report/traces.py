@@ -50,8 +50,7 @@ def traces(series: Series, prepared: Prepared | None = None, signal: Signal | No
     """
     rows, sensors = series.shape
     row = thinned(series.values, min(MOST_POINTS, max(ALL_POINTS // sensors, LEAST_POINTS)))
-    readings = in_turn(zip(series.values.T, series.mask.T, strict=True), series.values, series.mask)
-    level = np.array([np.median(x[seen]) if seen.any() else 0.0 for x, seen in readings])
+    level = np.array([np.median(x[seen]) if seen.any() else 0.0 for x, seen in series.by_sensor()])
     parts = _parts(row, prepared, signal)
     start = np.linspace(0, rows, min(rows, MOST_BINS, max(ALL_BINS // sensors, LEAST_BINS)), endpoint=False).astype(np.int64)
     return {
