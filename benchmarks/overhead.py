@@ -58,7 +58,6 @@ SILENCED = (
     (Guard, "keep", None),
     (Stepper, "_observe", None),
     (Stepper, "_read", None),
-    (Stepper, "_flat", None),
     (Stepper, "_refused", None),
     (step, "bad_term", None),
     (trainer, "certify", None),

@@ -74,8 +74,8 @@ def watched() -> Iterator[Seen]:
         known = len(stepper.log.norms)
         action = take(stepper, batch)
         seen.steps += 1
-        seen.linked += stepper.closed is None
-        state = [*stepper.parameters, *(t for s in stepper.optimizer.state.values() for t in s.values())]
+        seen.linked += not stepper.closed
+        state = [*stepper.parameters, stepper.optimizer.mean, stepper.optimizer.square]
         if action not in ("rollback", "stop"):  # these ask for the last good state, which the caller brings back at once
             seen.infinite += not all(bool(torch.isfinite(t).all()) for t in state)
         bound = stepper.guard.certificate

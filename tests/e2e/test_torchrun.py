@@ -25,7 +25,7 @@ import os, sys
 from rcgnn.cli import main
 from rcgnn.model.network import CausalNet
 
-def forward(self, batch, weights=None):
+def forward(self, batch, weights=None, *, closed=False):
     {what}
 
 if os.environ["RANK"] == "1":

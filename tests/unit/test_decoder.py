@@ -22,6 +22,17 @@ def shaken(module: torch.nn.Module, size: float = 0.5) -> torch.nn.Module:
     return module
 
 
+ONE = torch.zeros(5, dtype=torch.long)
+"""Five windows of one regime."""
+
+
+def said(function: MessageFunction, source: torch.Tensor) -> torch.Tensor:
+    """[E, M] messages of sources [E, M] at weight one."""
+    links = len(source)
+    given = torch.arange(links), torch.ones(1, links), torch.zeros(1, dtype=torch.long), EDGES
+    return function(source[:, None], *given)[:, 0]
+
+
 def test_lagged_says_k_rows_ago():
     x = torch.arange(10.0).view(1, 1, 10)
     table = lagged(x, 3)
@@ -34,14 +45,14 @@ def test_a_message_starts_as_its_source():
     """Straight beyond the span too."""
     function = MessageFunction(3, EDGES, CONFIG, seeded())
     source = torch.linspace(-20, 20, 101).expand(EDGES.shape[1], -1)
-    assert torch.allclose(function(source, EDGES), source, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(said(function, source), source, rtol=1e-4, atol=1e-5)
 
 
 def test_messages_stay_of_unit_size_whatever_the_parameters():
     function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()), 2.0)
     source = torch.randn(EDGES.shape[1], 200_000, generator=seeded(1))
     with torch.no_grad():
-        message = function(source, EDGES)
+        message = said(function, source)
     assert message.mean(1).abs().max() < 0.01
     assert (message.square().mean(1) - 1).abs().max() < 0.01
 
@@ -50,16 +61,16 @@ def test_size_does_not_change_with_the_network_behind_it():
     """Doubling what the message network says leaves the message: only the link's weight carries size."""
     function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
     source = torch.randn(EDGES.shape[1], 50, generator=seeded(1))
-    before = function(source, EDGES)
+    before = said(function, source)
     with torch.no_grad():
         function.height.mul_(2)
         function.straight.mul_(2)
-    assert torch.allclose(function(source, EDGES), before, atol=1e-5)
+    assert torch.allclose(said(function, source), before, atol=1e-5)
 
 
 def test_table_is_drawn_through_its_knots_and_bent_between():
     function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
-    at_knots = function(function.knots.expand(EDGES.shape[1], -1).contiguous(), EDGES)
+    at_knots = said(function, function.knots.expand(EDGES.shape[1], -1).contiguous())
     assert torch.allclose(at_knots, function.table(EDGES), atol=1e-5)
     curve = torch.diff(function.table(EDGES), n=2)
     assert curve.abs().max() > 1e-3
@@ -68,7 +79,7 @@ def test_table_is_drawn_through_its_knots_and_bent_between():
 def test_message_gradient_reaches_source_and_parameters():
     function = shaken(MessageFunction(3, EDGES, CONFIG, seeded()))
     source = torch.linspace(-2 * SPAN, 2 * SPAN, 33).repeat(EDGES.shape[1], 1).requires_grad_()
-    function(source, EDGES).square().sum().backward()
+    said(function, source).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in function.parameters())
     assert source.grad.isfinite().all()
 
@@ -82,37 +93,57 @@ def lags(seed: int = 1) -> torch.Tensor:
 
 
 def test_closed_links_give_exactly_zero():
-    out = passing()(lags(), torch.zeros(5, EDGES.shape[1]), EDGES)
+    out = passing()(lags(), torch.zeros(1, EDGES.shape[1]), ONE)
     assert out.shape == (3, 5, 10)
     assert not out.any()
 
 
 @pytest.mark.parametrize("edge", range(EDGES.shape[1]))
 def test_one_open_link_speaks_to_its_target_only(edge):
-    weights = torch.zeros(5, EDGES.shape[1])
+    weights = torch.zeros(1, EDGES.shape[1])
     weights[:, edge] = 0.7
-    out = passing()(lags(), weights, EDGES)
+    out = passing()(lags(), weights, ONE)
     assert out.flatten(1).any(1).nonzero().flatten().tolist() == [int(EDGES[2, edge])]
 
 
 def test_at_the_start_influence_is_linear_in_source_and_weight():
     module = MessagePassing(EDGES, (3, 2), CONFIG, seeded())
-    weights = torch.zeros(5, EDGES.shape[1])
+    weights = torch.zeros(1, EDGES.shape[1])
     weights[:, 1] = 0.7
     table = lags()
-    assert torch.allclose(module(table, weights, EDGES)[2], 0.7 * table[0, ..., 2], rtol=1e-4, atol=1e-5)
+    assert torch.allclose(module(table, weights, ONE)[2], 0.7 * table[0, ..., 2], rtol=1e-4, atol=1e-5)
 
 
-def test_weights_are_per_window():
-    weights = torch.zeros(5, EDGES.shape[1])
-    weights[3, 0] = 1.0
-    out = passing()(lags(), weights, EDGES)
+def test_every_window_has_the_weights_of_its_regime():
+    weights = torch.zeros(2, EDGES.shape[1])
+    weights[1, 0] = 1.0
+    out = passing()(lags(), weights, torch.tensor([0, 0, 0, 1, 0]))
     assert out.abs().sum((0, 2)).nonzero().flatten().tolist() == [3]
+
+
+@pytest.mark.parametrize("regimes", [1, 3])
+def test_products_and_link_by_link_say_the_same(regimes):
+    module, weights = passing().double(), torch.randn(regimes, EDGES.shape[1], generator=seeded(4)).double().requires_grad_()
+    table, regime = lags().double().requires_grad_(), torch.arange(5) % regimes
+    found = []
+    for module.dense in (True, False):
+        out = module(table, weights, regime)
+        found.append([out, *torch.autograd.grad(out.square().sum(), [table, weights, *module.parameters()])])
+    for dense, along in zip(*found, strict=True):
+        assert dense.abs().sum() > 0
+        assert torch.allclose(dense, along, rtol=1e-9, atol=1e-9)
+
+
+def test_products_are_for_tables_that_are_not_wide():
+    sensors = 200
+    few = torch.stack([torch.ones(sensors, dtype=torch.long), torch.arange(sensors), (torch.arange(sensors) + 1) % sensors])
+    assert MessagePassing(EDGES, (3, 2), CONFIG, seeded()).dense
+    assert not MessagePassing(few, (sensors, 2), CONFIG, seeded()).dense
 
 
 def test_no_links_at_all():
     module = MessagePassing(EDGES[:, :0], (3, 2), CONFIG, seeded())
-    assert not module(lags(), torch.zeros(5, 0), EDGES[:, :0]).any()
+    assert not module(lags(), torch.zeros(1, 0), ONE).any()
 
 
 def test_a_product_of_two_sources_can_be_learnt():
@@ -121,13 +152,13 @@ def test_a_product_of_two_sources_can_be_learnt():
     module = MessagePassing(edges, (3, 1), CONFIG, seeded())
     table = lagged(torch.randn(3, 4, 51, generator=seeded(2)), 1)
     goal = 0.5 * table[0, ..., 1] * table[1, ..., 1]
-    weights = torch.ones(4, 2)
+    weights, regime = torch.ones(1, 2), torch.zeros(4, dtype=torch.long)
     optimizer = torch.optim.Adam(module.parameters(), lr=5e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        (module(table, weights, edges)[2] - goal).square().mean().backward()
+        (module(table, weights, regime)[2] - goal).square().mean().backward()
         optimizer.step()
-    left = (module(table, weights, edges)[2] - goal).square().mean() / goal.var()
+    left = (module(table, weights, regime)[2] - goal).square().mean() / goal.var()
     assert left < 0.2
 
 

@@ -187,6 +187,19 @@ def test_link_parameters_do_not_move_the_self_prediction():
     assert torch.equal(net(batch).self_prediction, before)
 
 
+@pytest.mark.parametrize("regimes", [1, 2])
+def test_closed_is_what_zeros_give_to_the_bit(regimes):
+    net, batch = shaken(build(regimes=regimes)), windows(regimes=regimes)
+    moving = net.self_parameters()
+    found = []
+    for given in ({"weights": torch.zeros_like(net.structure.base)}, {"closed": True}):
+        output = net(batch, **given)
+        slope = torch.autograd.grad(output.prediction.square().sum() + output.reconstruction.square().sum(), moving)
+        found.append([output.prediction, output.self_prediction, output.reconstruction, output.imputed, *slope])
+    assert all(torch.equal(zeros, closed) for zeros, closed in zip(*found, strict=True))
+    assert not torch.equal(net(batch).prediction, found[0][0])
+
+
 def test_regimes_have_their_own_weights():
     net, batch = shaken(build(regimes=2)), windows(regimes=2)
     weights = net.structure.weights().detach().clone()

@@ -17,7 +17,8 @@ from rcgnn.train.batches import Batches, hide
 from rcgnn.train.certificate import forecast_bound, parameter_certificate
 from rcgnn.train.held_out import closed_is_alone, evaluate
 from rcgnn.train.null_threshold import group_gradients, null_threshold, residual_pull
-from rcgnn.train.proximal import adam_metric, proximal_step
+from rcgnn.train.optimizer import AdamW
+from rcgnn.train.proximal import proximal_step
 from rcgnn.train.record import companion_radius
 from rcgnn.train.training import Training
 
@@ -96,9 +97,8 @@ def test_one_sharply_forecast_sensor_does_not_raise_the_bar_for_the_others():
 
 
 def stepped(net, gradient):
-    optimizer = torch.optim.AdamW([net.structure.base], lr=0.01, weight_decay=0.0)
-    net.structure.base.grad = gradient
-    optimizer.step()
+    optimizer = AdamW([net.structure.base], lr=0.01, weight_decay=0.0)
+    optimizer.step(gradient.flatten())
     return optimizer
 
 
@@ -107,7 +107,7 @@ def test_prox_shrinks_a_group_in_the_metric_of_adam():
     optimizer = stepped(net, torch.full_like(net.structure.base, 0.2) * net.structure.allowed)
     with torch.no_grad():
         net.structure.base.copy_(net.structure.allowed * 0.3)
-    assert float(adam_metric(net.structure.base, optimizer)[1, 0, 1]) == pytest.approx(0.2, rel=1e-4)
+    assert float(optimizer.metric(net.structure.base)[1, 0, 1]) == pytest.approx(0.2, rel=1e-4)
     proximal_step(net.structure, optimizer, 0.1)
     before, after = 0.3 * 2**0.5, float(net.structure.base.detach()[:, 0, 1].norm())
     assert before - after == pytest.approx(0.01 * 0.1 / 0.2, rel=1e-3)
@@ -164,8 +164,8 @@ def test_closed_network_reads_own_past_alone():
 class Leaky(CausalNet):
     """Sensor 2 reaches the closed forecast of sensor 0."""
 
-    def forward(self, batch, weights=None):
-        output = super().forward(batch, weights)
+    def forward(self, batch, weights=None, *, closed=False):
+        output = super().forward(batch, weights, closed=closed)
         leak = torch.zeros_like(output.self_prediction)
         leak[..., 0] = 1e-3 * batch.values[:, 1:-1, 2]
         return replace(output, self_prediction=output.self_prediction + leak)

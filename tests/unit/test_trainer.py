@@ -339,8 +339,8 @@ class Leaky(CausalNet):
         super().__init__(*args, **more)
         self.messages.leak = nn.Parameter(torch.zeros(SENSORS, SENSORS))
 
-    def forward(self, batch, weights=None):
-        output = super().forward(batch, weights)
+    def forward(self, batch, weights=None, *, closed=False):
+        output = super().forward(batch, weights, closed=closed)
         past = [batch.values[:, self.max_lag - k : batch.values.shape[1] - k] for k in (1, 2)]
         beside = sum(p @ self.messages.leak for p in past)
         return replace(output, prediction=output.prediction + beside, self_prediction=output.self_prediction + beside)

@@ -63,12 +63,13 @@ class CausalNet(nn.Module):
         self.history = SelfHistory(sensors, self.max_lag, config, generator)
         self.messages = MessagePassing(self.structure.edges, (sensors, self.max_lag), config, generator)
 
-    def forward(self, batch: NetworkInput, weights: Tensor | None = None) -> ModelOutput:
+    def forward(self, batch: NetworkInput, weights: Tensor | None = None, *, closed: bool = False) -> ModelOutput:
         """Forecast, latents and imputation of one batch.
 
         Args:
             batch: windows of L > K rows.
             weights: [R, K+1, N, N] or [K+1, N, N] link weights instead of the network's own; zeros close every link.
+            closed: close every link, whatever the weights, and spend nothing on messages: what zeros give, bit for bit.
 
         Raises:
             InputError: windows are not longer than K rows.
@@ -84,7 +85,7 @@ class CausalNet(nn.Module):
         own = self.signal(reading, visible)
         past = lagged(own.signal, self.max_lag)
         alone = self.history(past[..., 1:], own.context[:, :, self.max_lag :])
-        forecast = alone + self.messages(past, self._of_windows(weights, batch.regime), self.structure.edges)
+        forecast = alone if closed else alone + self.messages(past, self._of_links(weights), batch.regime)
         expected = self.imputer(reading, visible, (own.expected, own.reliability), forecast)
         signal = self.signal.update(expected, reading, visible)
         offset = bias[:, :, self.max_lag - 1 : -1]
@@ -103,12 +104,12 @@ class CausalNet(nn.Module):
             latents={name: _batch_first(x) for name, x in outer.items()} | {"context": own.context.permute(1, 2, 0, 3)},
         )
 
-    def _of_windows(self, weights: Tensor | None, regime: Tensor) -> Tensor:
-        """[B, E] weight of each link in each window."""
+    def _of_links(self, weights: Tensor | None) -> Tensor:
+        """[R, E] weight of each link in each regime."""
         given = self.structure.weights() if weights is None else weights
         given = given.expand(len(self.structure.deltas), -1, -1, -1) if given.ndim == 3 else given
         lag, source, target = self.structure.edges
-        return given[:, lag, source, target][regime]
+        return given[:, lag, source, target]
 
     def load_linear(self, own: Tensor, weights: Tensor) -> None:
         """Start from a linear system: own [N, K] coefficients and [K+1, N, N] link weights (see `model.start`).

@@ -36,7 +36,7 @@ def linear_start(network: CausalNet, batch: NetworkInput) -> tuple[Tensor, Tenso
     """
     lag_count = network.max_lag
     with torch.no_grad():
-        output = network(batch)
+        output = network(batch, closed=True)
     signal = output.latents["filtered"].permute(2, 0, 1)
     lags = lagged(signal, lag_count).double().flatten(1, 2)
     goal = (batch.values - output.bias).permute(2, 0, 1)[..., lag_count:].double().flatten(1)

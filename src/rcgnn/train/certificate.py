@@ -53,6 +53,7 @@ def _jacobian_norm(parts: Mapping[Tensor, float], parameters: Sequence[Tensor], 
     squares = torch.zeros((), dtype=torch.float64)
     for _ in range(PROBES):
         signs = [bound * (2.0 * torch.randint(0, 2, out.shape, generator=generator) - 1.0).to(out) for out, bound in parts.items()]
-        found = torch.autograd.grad(list(parts), list(parameters), signs, retain_graph=True, allow_unused=True)
+        probe = torch.stack([(out * sign).sum() for out, sign in zip(parts, signs, strict=True)]).sum()
+        found = torch.autograd.grad(probe, list(parameters), retain_graph=True, allow_unused=True)
         squares += torch.cat([part.flatten() for part in found if part is not None]).double().square().sum().cpu()
     return float(squares / PROBES) ** 0.5

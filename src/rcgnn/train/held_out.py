@@ -63,15 +63,16 @@ class HeldOut:
         return mean_and_stderr(self.blocks - baseline.closed_blocks)[1]
 
 
-def evaluate(network: CausalNet, blocks: Sequence[Batches]) -> HeldOut | None:
+def evaluate(network: CausalNet, blocks: Sequence[Batches], *, closed: bool = False) -> HeldOut | None:
     """Loss of every block, nothing hidden, each row counted once; None where no block holds an observed target.
 
     Args:
         network: not changed.
         blocks: held-out blocks.
+        closed: leave the links closed; then both losses are that of own histories.
     """
     with torch.no_grad():
-        scored = [_block(network, block) for block in blocks]
+        scored = [_block(network, block, closed=closed) for block in blocks]
     kept = [(opened, closed) for opened, closed in scored if not np.isnan(closed).all()]
     if not kept:
         return None
@@ -93,24 +94,25 @@ def closed_is_alone(network: CausalNet, block: Batches, windows: int = 2) -> boo
     batch, _ = next(block.chunks(windows))
     number = torch.arange(batch.values.shape[2], device=batch.values.device)
     with torch.no_grad():
-        before = network(batch).self_prediction
+        before = network(batch, closed=True).self_prediction
         for bit in range(max(1, (len(number) - 1).bit_length())):
             for value in (0, 1):
                 turned = (number >> bit) & 1 == value
-                after = network(replace(batch, values=torch.where(turned, -batch.values, batch.values))).self_prediction
+                reversed_ = replace(batch, values=torch.where(turned, -batch.values, batch.values))
+                after = network(reversed_, closed=True).self_prediction
                 if not torch.equal(after[..., ~turned], before[..., ~turned]):
                     return False
     return True
 
 
-def _block(network: CausalNet, block: Batches) -> tuple[FloatArray, FloatArray]:
+def _block(network: CausalNet, block: Batches, *, closed: bool) -> tuple[FloatArray, FloatArray]:
     """[N] loss of one block, open and closed; chunks are joined as means of rho weighted by their cells."""
     parts = []
     for batch, cells in block.chunks(CHUNK):
-        output: ModelOutput = network(batch)
+        output: ModelOutput = network(batch, closed=closed)
         scored = replace(batch, mask=cells)
         count = cells[:, batch.values.shape[1] - output.prediction.shape[1] :].sum((0, 1)).cpu().numpy()
-        parts.append((count, *(_array(recon_per_sensor(output, scored, closed=closed)) for closed in (False, True))))
+        parts.append((count, *(_array(recon_per_sensor(output, scored, closed=alone)) for alone in (False, True))))
     if len(parts) == 1:
         return parts[0][1], parts[0][2]
     counts = np.stack([count for count, _, _ in parts])

@@ -55,7 +55,7 @@ def null_threshold(network: CausalNet, train: Batches, generator: torch.Generato
 def residual_pull(network: CausalNet, train: Batches) -> Tensor:
     """[W, L-K, N] gradient of J at the self baseline's forecast, float32, 0 where not observed."""
     with torch.no_grad():
-        forecast = torch.cat([network(batch).self_prediction for batch, _ in train.chunks(CHUNK)])
+        forecast = torch.cat([network(batch, closed=True).self_prediction for batch, _ in train.chunks(CHUNK)])
     forecast.requires_grad_()
     skip = train.rows - forecast.shape[1]
     loss = log_loss(forecast, train.values[:, skip:], train.mask[:, skip:])
@@ -70,5 +70,5 @@ def group_gradients(network: CausalNet, train: Batches, pulls: list[Tensor]) -> 
         forecast = network(batch, closed).prediction
         here = slice(number * CHUNK, number * CHUNK + len(forecast))
         for shift, pull in enumerate(pulls):
-            total[shift] += torch.autograd.grad(forecast, closed, pull[here], retain_graph=True)[0]
+            total[shift] += torch.autograd.grad((forecast * pull[here]).sum(), closed, retain_graph=True)[0]
     return torch.linalg.vector_norm(total * network.structure.allowed, dim=1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 
 from rcgnn.losses.sparsity import prox_group
 from rcgnn.model.structure import Structure
+from rcgnn.train.optimizer import AdamW
 
 SMALLEST = 1e-30
 
@@ -28,15 +28,7 @@ def proximal_step(structure: Structure, optimizer: AdamW, threshold: Tensor | fl
     """
     allowed = structure.allowed
     for parameter in (structure.base, structure.deltas):
-        if parameter in optimizer.state:
-            metric = adam_metric(parameter, optimizer).masked_fill(~allowed, 0.0)
-            rms = torch.sqrt(metric.square().sum(-3) / allowed.sum(0).clamp(min=1))
-            lr = optimizer.param_groups[0]["lr"]
-            parameter.copy_(prox_group(parameter, lr * threshold / rms.clamp(min=SMALLEST)))
-
-
-def adam_metric(parameter: Tensor, optimizer: AdamW) -> Tensor:
-    """`sqrt(vhat) + eps` of every entry, float64: what AdamW divides a gradient by."""
-    group, state = optimizer.param_groups[0], optimizer.state[parameter]
-    correction = 1 - group["betas"][1] ** float(state["step"])
-    return torch.sqrt(state["exp_avg_sq"].double() / correction) + group["eps"]
+        metric = optimizer.metric(parameter)
+        if metric is not None:
+            rms = torch.sqrt(metric.masked_fill(~allowed, 0.0).square().sum(-3) / allowed.sum(0).clamp(min=1))
+            parameter.copy_(prox_group(parameter, optimizer.lr * threshold / rms.clamp(min=SMALLEST)))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from torch.optim import Optimizer
-
 from rcgnn.config import TrainConfig
 
 WARMUP_SHARE = 0.1
@@ -59,11 +57,6 @@ class Constant:
     def lr(self) -> float:
         """Learning rate of the next step."""
         return self.base * self.scale * self.shape()
-
-    def apply(self, optimizer: Optimizer) -> None:
-        """Write the rate into every parameter group."""
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr
 
     def step(self) -> None:
         """One optimiser step was offered (taken or skipped)."""

@@ -56,6 +56,7 @@ class Forward:
         shape: [B, L, N].
         device: type of the device it is on.
         graph: gradients will be asked for.
+        closed: every link is closed.
         weights: shape of the link weights that come with it, or None for the network's own.
         pulls: their gradient will be asked for too.
         precision: of matrix products, see `rounded`.
@@ -65,6 +66,7 @@ class Forward:
     shape: tuple[int, ...]
     device: str
     graph: bool
+    closed: bool
     weights: tuple[int, ...] | None
     pulls: bool
     precision: str
@@ -93,20 +95,20 @@ class SharedNet(CausalNet):
         self.team, self.latent, self.number = team, build.config.latent, 0
         team.tell(build)
 
-    def forward(self, batch: NetworkInput, weights: Tensor | None = None) -> ModelOutput:
+    def forward(self, batch: NetworkInput, weights: Tensor | None = None, *, closed: bool = False) -> ModelOutput:
         """As `CausalNet`, each process on its part of the windows."""
         windows, rows, sensors = batch.values.shape
         if windows < 2 or rows <= self.max_lag:
-            return super().forward(batch, weights)
+            return super().forward(batch, weights, closed=closed)
         place(batch.values.device.type)
         self.number += 1
         like = widths(rows, self.max_lag, sensors, self.latent)
-        found = shared_out(self, batch, (torch.is_grad_enabled(), like), weights, *self.parameters())
+        found = shared_out(self, batch, (torch.is_grad_enabled(), closed, like), weights, *self.parameters())
         return assembled(found, batch, self.signal.gain)
 
-    def own_part(self, batch: NetworkInput, weights: Tensor | None) -> list[Tensor]:
+    def own_part(self, batch: NetworkInput, weights: Tensor | None, *, closed: bool) -> list[Tensor]:
         """Columns of the windows that this process computes itself."""
-        return columns(super().forward(batch, weights))
+        return columns(super().forward(batch, weights, closed=closed))
 
 
 class _Shared(torch.autograd.Function):
@@ -117,22 +119,22 @@ class _Shared(torch.autograd.Function):
         ctx: Any,
         network: SharedNet,
         batch: NetworkInput,
-        kind: tuple[bool, list[tuple[int, ...]]],
+        kind: tuple[bool, bool, list[tuple[int, ...]]],
         weights: Tensor | None,
         *own: Tensor,
     ) -> tuple[Tensor, ...]:
         """Every process computes its part, this one too while it waits."""
-        team, number, (graph, like) = network.team, network.number, kind
+        team, number, (graph, closed, like) = network.team, network.number, kind
         pulls = graph and weights is not None and weights.requires_grad
         given = None if weights is None else weights.detach().contiguous().requires_grad_(pulls)
         shape = None if given is None else tuple(given.shape)
         device = batch.values.device.type
         precision = "bf16" if torch.is_autocast_enabled(device) else "float32"
-        team.tell(Forward(number, tuple(batch.values.shape), device, graph, shape, pulls, precision))
+        team.tell(Forward(number, tuple(batch.values.shape), device, graph, closed, shape, pulls, precision))
         team.spread([*laid_out(batch), flat(own), *([] if given is None else [given.detach()])])
         sizes = shares(len(batch.values), team.size)
         with torch.set_grad_enabled(graph):
-            mine = network.own_part(part(batch, 0, sizes[0]), given)
+            mine = network.own_part(part(batch, 0, sizes[0]), given, closed=closed)
         first = packed(mine).detach()
         answers = [team.collect(rank, first.new_empty(sizes[rank], first.shape[1])) for rank in range(1, len(sizes))]
         ctx.kept = team, number, mine, sizes, leaves(own, given)
@@ -160,7 +162,7 @@ class _Shared(torch.autograd.Function):
 
 
 shared_out: Callable[..., tuple[Tensor, ...]] = _Shared.apply
-"""(network, batch, (whether gradients will be asked for, shape of one window in each column), link weights or None, parameters)."""
+"""(network, batch, (gradients are asked for, links are closed, shape of a window in each column), link weights or None, parameters)."""
 
 
 class Helper:
@@ -221,7 +223,7 @@ class Helper:
 
     def _computed(self, network: CausalNet, batch: NetworkInput, weights: Tensor | None, message: Forward) -> Tensor:
         with torch.set_grad_enabled(message.graph), rounded(batch.values.device, message.precision):
-            self.mine = columns(network(batch, weights))
+            self.mine = columns(network(batch, weights, closed=message.closed))
         return packed(self.mine).detach()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from rcgnn.config import TrainConfig
 from rcgnn.health import AuxHealth
@@ -24,11 +23,10 @@ from rcgnn.model.output import ModelOutput, NetworkInput
 from rcgnn.train.balance import DATA, Balancer
 from rcgnn.train.feed import Feed
 from rcgnn.train.guard import PARAMETER_BOX, Action, Guard, first_bad, out_of_box
+from rcgnn.train.optimizer import AdamW
 from rcgnn.train.proximal import proximal_step
 from rcgnn.train.schedule import Schedule
 
-BETAS = (0.9, 0.99)
-"""With these one AdamW update is at most 2.35 lr whatever the gradient; with (.9, .999) it is 7.27 lr."""
 WEIGHT_FLOOR = 0.1
 """Root mean square below which a group's weights have no scale of their own to compare a step with: 20 steps of the default rate."""
 
@@ -109,8 +107,8 @@ class Stepper:
         self.sizes = [sum(p.numel() for p in members) for members in self.groups.values()]
         self.floors = [WEIGHT_FLOOR * math.sqrt(size) for size in self.sizes]
         self.group_of = torch.repeat_interleave(torch.tensor(self.sizes, dtype=torch.long)).to(network.structure.base.device)
-        self.optimizer = AdamW(self.parameters, lr=config.lr, betas=BETAS, weight_decay=config.weight_decay)
-        self.closed = torch.zeros_like(network.structure.base) if closed else None
+        self.optimizer = AdamW(self.parameters, config.lr, config.weight_decay)
+        self.closed = closed
         self.log = EpochLog()
 
     def take(self, batch: NetworkInput) -> Action:
@@ -119,12 +117,12 @@ class Stepper:
         After a step that was undone for its size, the weights are the ones before; the moments have taken the gradient in.
         `rollback` and `stop` ask the caller to bring the last good state back.
         """
-        self.schedule.apply(self.optimizer)
+        self.optimizer.lr = self.schedule.lr
         self.schedule.step()
         if not bool(torch.isfinite(batch.values).all()):
             return self._nonfinite(f"input{self._unreadable(batch)}")
         self._read(batch)
-        output = self.network(batch, self.closed)
+        output = self.network(batch, closed=self.closed)
         terms = (
             compute(output, batch, self.network) if self.balancer.wants_all() else {DATA: TERMS[DATA].value(output, batch, self.network)}
         )
@@ -141,14 +139,14 @@ class Stepper:
             return action
         if action == "readmit":
             self.schedule.cut(0.5)
-            self.schedule.apply(self.optimizer)
+            self.optimizer.lr = self.schedule.lr
         self._observe(terms, output, batch, gradient, norm)
         if level is not None and norm > level:
             gradient = gradient * (level / norm)
             self.log.clipped += 1
-        before = self._flat()
-        self._step(gradient)
-        if self.closed is None and self.balancer.proximal:
+        before = self.optimizer.flat.clone()
+        self.optimizer.step(gradient)
+        if not self.closed and self.balancer.proximal:
             proximal_step(self.network.structure, self.optimizer, self.balancer.threshold.to(gradient.device))
         return self._refused(before) or action
 
@@ -157,12 +155,6 @@ class Stepper:
         log, self.log = self.log, EpochLog()
         log.level = self.guard.level()
         return log
-
-    def _step(self, gradient: Tensor) -> None:
-        for parameter, part in zip(self.parameters, torch.split(gradient, [p.numel() for p in self.parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
 
     def _observe(self, terms: Mapping[str, Tensor], output: ModelOutput, batch: NetworkInput, gradient: Tensor, norm: float) -> None:
         """Numbers for the record: the loss at every step, the costlier ones at the first step of an epoch."""
@@ -198,7 +190,7 @@ class Stepper:
 
         No weight is larger than the norm of all, so the box is looked at only where that norm leaves it.
         """
-        moved, weights = self._norms(before, self._flat())
+        moved, weights = self._norms(before, self.optimizer.flat)
         step, size = math.hypot(*moved), math.hypot(*weights)
         if not step + size <= PARAMETER_BOX and (where := out_of_box(self.named)) is not None:
             self._note(f"parameter.{where}")
@@ -206,22 +198,14 @@ class Stepper:
         self.log.ratios.append([norm / max(weight, floor) for norm, weight, floor in zip(moved, weights, self.floors, strict=True)])
         if step <= LARGEST_MOVE * max(size, math.hypot(*self.floors)):
             return None
-        self._put_back(before)
+        self.optimizer.flat.copy_(before)
         return self.guard.overshot()
-
-    def _flat(self) -> Tensor:
-        return torch.cat([p.detach().flatten() for p in self.parameters])
 
     def _norms(self, before: Tensor, after: Tensor) -> tuple[list[float], list[float]]:
         """By group: norm of the step, and of the weights before it."""
         squares = torch.stack([after - before, before]).double().square_()
         moved, weights = squares.new_zeros(2, len(self.sizes)).index_add_(1, self.group_of, squares).sqrt().tolist()
         return moved, weights
-
-    @torch.no_grad()
-    def _put_back(self, flat: Tensor) -> None:
-        for parameter, part in zip(self.parameters, torch.split(flat, [p.numel() for p in self.parameters]), strict=True):
-            parameter.copy_(part.view_as(parameter))
 
     def _nonfinite(self, where: str) -> Action:
         self._note(where)

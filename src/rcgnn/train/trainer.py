@@ -181,7 +181,7 @@ def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, 
         )
         if training.failed is not None:
             break
-        now = finite(evaluate(training.network, blocks))
+        now = finite(evaluate(training.network, blocks, closed=True))
         if now is None:
             continue
         still = stopping.update(epoch, now.closed_blocks, np.zeros(1, np.bool_))
