@@ -2,6 +2,7 @@
 
     python benchmarks/devices.py                     # writes benchmarks/results/<date>-devices.md; two minutes
     python benchmarks/devices.py --tables 13x3000    # a first look
+    python benchmarks/devices.py --precisions float32,tf32,bf16 --batch 512
 
 Two simulated tables, 13 x 3,000 and 200 x 20,000. The network is trained on the true links and as many others, so that no screen is
 waited for. Without a CUDA device the page holds the processor alone. Exit code 1 where the devices do not agree.
@@ -27,7 +28,7 @@ from rcgnn.data.scaling import Scaler
 from rcgnn.data.windows import Windows, split_blocks
 from rcgnn.health import OPEN
 from rcgnn.model.network import CausalNet
-from rcgnn.numerics import generator, one_thread, repeatable, rng
+from rcgnn.numerics import generator, one_thread, repeatable, rng, rounded
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.synth import simulate
 from rcgnn.train.trainer import TrainResult, train
@@ -54,6 +55,7 @@ class Timed:
     """One training."""
 
     device: str
+    precision: str
     epoch: float
     """Median seconds of an epoch, the first and the last (the one with an evaluation) left out where there are others."""
     windows: int
@@ -78,18 +80,19 @@ def material(sensors: int, rows: int, config: Config) -> Material:
     return Material(scaled.names, fitted, valid, candidates)
 
 
-def trained(given: Material, config: Config, device: str) -> Timed:
+def trained(given: Material, config: Config, device: str, precision: str) -> Timed:
     """Train on one device from the same start."""
     sensors = len(given.names)
     network = CausalNet(sensors, config.model, torch.from_numpy(given.candidates), generator=generator(config.seed, "network"))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with one_thread() if device == "cpu" and sensors <= SMALL else repeatable(torch.device(device)):
+    where = torch.device(device)
+    with one_thread() if device == "cpu" and sensors <= SMALL else repeatable(where, precision), rounded(where, precision):
         done = train(network, given.fitted, given.valid, config.override([f"device={device}"]), names=given.names)
     if done.failed is not None:
         sys.exit(f"devices: training on {device} failed: {done.failed}")
     memory = torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else None
-    return Timed(device, _epoch(done), len(given.fitted.start), _loss(done), _links(done.weights), memory)
+    return Timed(device, precision, _epoch(done), len(given.fitted.start), _loss(done), _links(done.weights), memory)
 
 
 def _epoch(done: TrainResult) -> float:
@@ -109,7 +112,7 @@ def _links(weights: FloatArray) -> frozenset[tuple[int, int]]:
 def disagreement(found: Sequence[Timed]) -> str | None:
     """What differs between the devices; None where nothing does."""
     first = found[0]
-    for other in found[1:]:
+    for other in (one for one in found[1:] if one.precision == first.precision):
         if other.links != first.links:
             return f"{len(other.links ^ first.links)} links of {other.device} are not those of {first.device}"
         if abs(other.loss - first.loss) > LOSS_TOLERANCE:
@@ -123,10 +126,12 @@ def rows_of(shape: str, found: Sequence[Timed]) -> list[list[str]]:
         [
             shape,
             one.device,
+            one.precision,
             number(one.windows / one.epoch, 0),
             number(one.epoch, 3),
             f"{found[0].epoch / one.epoch:.2f} x",
             str(len(one.links)),
+            str(len(one.links ^ found[0].links)),
             f"{one.loss:.6f}",
             number(one.memory, 0),
         ]
@@ -148,6 +153,7 @@ def main() -> int:
     parser.add_argument("--tables", type=lambda text: text.split(","), default=["13x3000", "200x20000"], metavar="SENSORSxROWS,...")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--precisions", type=lambda text: text.split(","), default=["float32"], help="of products on a CUDA device")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     settings = [f"data.max_lag={MAX_LAG}", f"train.epochs={given.epochs}", f"train.eval_every={given.epochs}", f"train.batch={given.batch}"]
@@ -157,8 +163,9 @@ def main() -> int:
         table_ = material(sensors, rows, config)
         found = []
         for device in here:
-            print(f"{shape} on {device} ...", file=sys.stderr, flush=True)
-            found.append(trained(table_, config, device))
+            for precision in given.precisions if device == "cuda" else ("float32",):
+                print(f"{shape} on {device} in {precision} ...", file=sys.stderr, flush=True)
+                found.append(trained(table_, config, device, precision))
         cells += rows_of(f"{rows:,} x {sensors}", found)
         wrong += [f"{shape}: {what}" for what in [disagreement(found)] if what]
     agree = "the same links on every device" if len(here) > 1 else "no CUDA device here: the processor alone"
@@ -170,7 +177,19 @@ def main() -> int:
         *(f"{name}: {what}." for name, what in here.items()),
         "",
         *table(
-            ["table", "device", "windows a second", "seconds an epoch", "against cpu", "links", "held-out loss", "device memory, MB"], cells
+            [
+                "table",
+                "device",
+                "precision",
+                "windows a second",
+                "seconds an epoch",
+                "against cpu",
+                "links",
+                "others than cpu's",
+                "held-out loss",
+                "device memory, MB",
+            ],
+            cells,
         ),
         "",
         f"Self-check: {'; '.join(wrong) if wrong else agree}.",

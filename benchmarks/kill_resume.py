@@ -54,8 +54,8 @@ class Case:
         return ["fit", str(self.table), "--out", str(out), *(word for one in self.settings for word in ("--set", one)), *more]
 
 
-def cases(folder: Path, divisor: int = 1) -> list[Case]:
-    """Three tables on disk, of so many times fewer rows."""
+def cases(folder: Path, divisor: int, device: str) -> list[Case]:
+    """Three tables on disk, of so many times fewer rows; the network of each on that device."""
     from rcgnn.synth import corrupt, simulate
 
     made = []
@@ -66,7 +66,7 @@ def cases(folder: Path, divisor: int = 1) -> list[Case]:
         with table.open("w", encoding="utf-8", newline="") as file:
             rows_ = [["" if value != value else value for value in row] for row in series.values.tolist()]  # noqa: PLR0124 - NaN
             csv.writer(file).writerows([series.names, *rows_])
-        made.append(Case(name, table, (*QUICK, *settings, *(SMALL if divisor > 1 else ()))))
+        made.append(Case(name, table, (*QUICK, f"device={device}", *settings, *(SMALL if divisor > 1 else ()))))
     return made
 
 
@@ -260,13 +260,14 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="the fit is killed at every so manyth file")
     parser.add_argument("--small", action="store_true", help="tables of a third of the rows, three epochs")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--device", default="auto", help="of the network")
     parser.add_argument("--out", type=Path, default=None, help="where the page goes")
     given = parser.parse_args()
     rng, rows, wrong = random.Random(given.seed), [], list[str]()  # noqa: S311 - moments, not secrets
     warm_up()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for case in cases(folder, 3 if given.small else 1):
+        for case in cases(folder, 3 if given.small else 1, given.device):
             reference = folder / f"{case.name}-reference"
             since = time.perf_counter()
             code = waited(forked(case.command(reference), reference.with_suffix(".txt")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,67 @@ def test_the_files_need_no_device(runs, table):
         [sys.executable, "-m", "rcgnn", "predict", str(runs / "cuda"), str(table)], capture_output=True, text=True, env=hidden, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def fitted(table: Path, out: Path, *more: str, script: tuple[str, ...] = ("-m", "rcgnn")) -> subprocess.CompletedProcess[str]:
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    command = [sys.executable, *script, "fit", str(table), "--out", str(out), "--device", "cuda", "--quiet", *sets, *more]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+KILLED = """
+import os, signal
+from rcgnn.cli import main
+from rcgnn.train import trainer
+
+made, records = trainer.make_record, []
+
+def record(*given):
+    records.append(made(*given))
+    if len(records) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return records[-1]
+
+trainer.make_record = record
+main()
+"""
+
+
+def test_killed_within_training_it_goes_on_to_the_same_bytes(runs, table, tmp_path):
+    script, out = tmp_path / "killed.py", tmp_path / "run"
+    script.write_text(KILLED, encoding="utf-8")
+    assert fitted(table, out, script=(str(script),)).returncode == -signal.SIGKILL
+    assert 0 < len(records(out)) < 6
+    done = fitted(table, out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (out / "model.safetensors").read_bytes() == (runs / "cuda" / "model.safetensors").read_bytes()
+    assert [r["loss"] for r in records(out)] == [r["loss"] for r in records(runs / "cuda")]
+    assert edges(out) == edges(runs / "cuda")
+
+
+def test_under_torchrun_one_process_gives_the_same_and_two_are_refused(runs, table, tmp_path):
+    def torchrun(processes: int) -> tuple[str, ...]:
+        return ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "rcgnn")
+
+    one = fitted(table, tmp_path / "one", script=torchrun(1))
+    assert one.returncode == 0, one.stderr
+    assert edges(tmp_path / "one") == edges(runs / "cuda")
+    there = torch.cuda.device_count()
+    more = fitted(table, tmp_path / "more", script=torchrun(there + 1))
+    assert more.returncode != 0
+    assert f"cuda takes one device a process, got {there + 1} processes for {there}" in more.stderr
+    assert not (tmp_path / "more" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(("precision", "close"), [("tf32", 1e-3), ("bf16", 0.1)])
+def test_coarser_products_publish_the_same_links(runs, table, tmp_path, precision, close):
+    """The network itself loses some hundredths of a nat with 8 bits, nothing with 10."""
+    done = fitted(table, tmp_path / "run", "--set", f"train.precision={precision}")
+    assert done.returncode == 0, done.stderr
+    assert edges(tmp_path / "run").keys() == edges(runs / "cuda").keys()
+    ours, exact = records(tmp_path / "run"), records(runs / "cuda")
+    assert ours[-1]["loss"]["val"] == pytest.approx(exact[-1]["loss"]["val"], abs=close)
+    assert ours[-1]["loss"]["val"] != exact[-1]["loss"]["val"]
 
 
 def test_the_forecast_is_that_of_the_processor_to_float32():

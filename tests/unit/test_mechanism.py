@@ -322,6 +322,16 @@ def test_depth_and_growth():
     assert wild.growth() == pytest.approx(1.1, rel=1e-3)
 
 
+def test_a_step_is_what_the_links_add():
+    chain = np.array([(1, 0, 0), (2, 1, 1), (1, 2, 2), (0, 2, 0), (0, 0, 1), (2, 0, 2)])
+    made = refit(material(one()), chain, 2, np.random.default_rng(0))
+    past = np.random.default_rng(1).normal(size=(5, 2, 3))
+    lagged = made.intercept + past[:, 1] @ made.matrices[1].toarray() + past[:, 0] @ made.matrices[2].toarray()
+    expected = lagged @ np.linalg.inv(np.eye(3) - made.matrices[0].toarray())
+    np.testing.assert_allclose(made.step(past, made.intercept), expected)
+    np.testing.assert_allclose(made.step(past[:, :, ::-1][:, :, ::-1], None), expected - made.step(0 * past, made.intercept))
+
+
 def _radius(made: Mechanism) -> float:
     b0 = np.linalg.inv(np.eye(3) - made.matrices[0].toarray())
     top = np.hstack([(made.matrices[k].toarray() @ b0).T for k in (1, 2)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rcgnn.screen.features import RIDGE, Features, from_moment
 from rcgnn.screen.gram import Dense
-from rcgnn.screen.partial import Partial
+from rcgnn.screen.partial import Growing, Partial
 from rcgnn.screen.search import ENTER, Local, freedom, grow, own_past, start
 
 seeds = st.integers(0, 2**32 - 1)
@@ -78,6 +78,24 @@ def test_what_is_taken_out_was_never_in(seed, order, out):
     for feature in rest:
         one_by_one = one_by_one.adding(feature)
     np.testing.assert_allclose(one_by_one.factor, never.factor, rtol=1e-6, atol=1e-8)
+
+
+@given(seeds, st.permutations([0, 2, 3, 5]), st.integers(0, 4))
+def test_growing_in_place_is_taking_one_more_each_time(seed, order, begin):
+    given = Partial.of(Dense(covariance(seed)), 1, np.array(order[:begin], int))
+    growing, before = Growing(given, 4 - begin), given.power.copy()
+    for feature in order[begin:]:
+        growing.add(feature)
+        given = given.adding(feature)
+        for name in ("coefficients", "informations", "power", "cross"):
+            np.testing.assert_allclose(getattr(growing, name), getattr(given, name), rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(growing.explained(), given.explained(), rtol=1e-7, atol=1e-9)
+        assert growing.unexplained == pytest.approx(given.unexplained)
+    made = growing.partial()
+    assert made.inside.tolist() == given.inside.tolist() == list(order)
+    np.testing.assert_allclose(made.factor, given.factor, rtol=1e-7, atol=1e-9)
+    assert begin == 4 or not np.array_equal(before, made.power)
+    np.testing.assert_array_equal(Partial.of(Dense(covariance(seed)), 1, np.array(order[:begin], int)).power, before)
 
 
 def test_moments_given_something_leave_those_given_nothing_alone():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from rcgnn.errors import InputError, did_you_mean
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series
@@ -133,6 +133,13 @@ class Mechanism:
         return tuple(csr_array((self.coefficient[k == lag], (i[k == lag], j[k == lag])), shape=size) for lag in range(self.max_lag + 1))
 
     @cached_property
+    def _turned(self) -> tuple[csr_array, csr_array]:
+        """The matrix of links within a step [n, n] and those of all delays [n, K n], the longest first, turned round once and for all:
+        a product with a sparse matrix from the right turns it round each time.
+        """
+        return self.matrices[0].T.tocsr(), hstack([matrix.T for matrix in reversed(self.matrices[1:])], format="csr")
+
+    @cached_property
     def depth(self) -> int:
         """Links of the longest chain within one step."""
         sorter = TopologicalSorter({j: self.causes_now(j) for j in range(self.size)})
@@ -180,16 +187,14 @@ class Mechanism:
             past: [S, K, n] z.
             intercept: [n]; None: 0.
         """
-        lagged = np.zeros((len(past), self.size)) if intercept is None else np.broadcast_to(intercept, (len(past), self.size))
-        for k in range(1, self.max_lag + 1):
-            lagged = lagged + past[:, self.max_lag - k] @ self.matrices[k]
-        return self.same_step(lagged)
+        lagged = (self._turned[1] @ past.reshape(len(past), -1).T).T
+        return self.same_step(lagged if intercept is None else lagged + intercept)
 
     def same_step(self, lagged: FloatArray) -> FloatArray:
         """[S, n] what the past gives, with the links within the step added: z = lagged + z B0, by chains."""
         z = lagged
         for _ in range(self.depth):
-            z = lagged + z @ self.matrices[0]
+            z = lagged + (self._turned[0] @ z.T).T
         return np.asarray(z)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

@@ -195,8 +195,7 @@ def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[
 
 def columns_of(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> list[FloatArray]:
     """[m, q] of every draw at targets `rows` [m]: some features of an offer, in the order given; nothing else is read."""
-    paths = offer.hidden[0].shape[1] if offer.hidden else 0
-    first = len(labels(tables, offer)[0]) - paths
+    first = tables.plain + tables.max_lag * len(offer.pairs) if offer.columns is None else len(offer.columns)
     shown = features[features < first]
     columns, place = np.unique(shown if offer.columns is None else offer.columns[shown], return_inverse=True)
     back = np.full(len(features), len(columns))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from rcgnn.screen.features import from_moment
-from rcgnn.screen.order import Scores, search
+from rcgnn.screen.order import Scores, directed
 from rcgnn.screen.search import extended_bic, start
 from rcgnn.series import FloatArray
 
@@ -73,8 +73,7 @@ def best_links(correlation: FloatArray, rows: float, gamma: float) -> float:
     own = from_moment(correlation, sensors, int(rows))
     price = np.full(sensors, extended_bic(rows, sensors, gamma))
     models = Scores([own] * sensors, np.full(sensors, rows), lambda _: price, sensors - 1)
-    found = search(models)
-    return sum(found.locals[j].value(rows) - start(own, j).value(rows) for j in range(sensors))
+    return sum(models.local(j, of_j).value(rows) - start(own, j).value(rows) for j, of_j in enumerate(directed(models)))
 
 
 def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, float]:

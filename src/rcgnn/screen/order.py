@@ -96,20 +96,35 @@ class Scores:
         return 2.0 * rows * sum(self.shape(t, self.local(t, after)) - self.shape(t, self.local(t, before[t])) for t, after in move.items())
 
 
-def search(
-    scores: Scores,
-    *,
-    instantaneous: bool = True,
-    joint: Callable[[int, int], Scores] | None = None,
-    begin: Parents | None = None,
-) -> Ordered:
-    """Best-improvement search over lag-0 graphs.
+Joint = Callable[[int, int], Scores]
+"""(i, j) -> the models of two sensors on the rows in which both were read."""
+
+
+def search(scores: Scores, *, instantaneous: bool = True, joint: Joint | None = None) -> Ordered:
+    """The best lag-0 graph, and what its reversals would cost.
 
     Args:
         scores: models of every sensor on the rows in which it was read.
         instantaneous: False: no lag-0 link at all.
         joint: (i, j) -> models on the rows in which both were read; the last word on the direction of a lag-0 link. Fitting
             each end on its own rows would let the pattern of missing cells decide. None: all sensors were read in the same rows.
+    """
+    return ordered(scores, directed(scores, instantaneous=instantaneous, joint=joint), joint)
+
+
+def ordered(scores: Scores, parents: Parents, joint: Joint | None = None) -> Ordered:
+    """The models of these parents, and what reversals would cost."""
+    locals_ = tuple(scores.local(j, of_j) for j, of_j in enumerate(parents))
+    return Ordered(parents, locals_, _reversals(scores, parents, joint), _turned(scores, parents), scores.shape is not None)
+
+
+def directed(scores: Scores, *, instantaneous: bool = True, joint: Joint | None = None, begin: Parents | None = None) -> Parents:
+    """Best-improvement search over lag-0 graphs.
+
+    Args:
+        scores: see `search`.
+        instantaneous: see `search`.
+        joint: see `search`.
         begin: same-step parents to start from; None: those that prior knowledge requires.
     """
     sensors = len(scores.features)
@@ -126,8 +141,7 @@ def search(
     parents = [_settled(scores, j, parents[j]) for j in range(sensors)]
     if joint is not None:
         _turn(parents, _reversals(scores, parents, joint))
-    locals_ = tuple(scores.local(j, parents[j]) for j in range(sensors))
-    return Ordered(tuple(parents), locals_, _reversals(scores, parents, joint), _turned(scores, parents), scores.shape is not None)
+    return tuple(parents)
 
 
 def _turned(scores: Scores, parents: Sequence[frozenset[int]]) -> dict[tuple[int, int], tuple[Local, Local]]:
@@ -207,7 +221,7 @@ def reaches(parents: Sequence[frozenset[int]], start_: int, end: int, without: t
     return False
 
 
-def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Callable[[int, int], Scores] | None) -> FloatArray:
+def _reversals(scores: Scores, parents: Sequence[frozenset[int]], joint: Joint | None) -> FloatArray:
     cost = np.zeros((len(parents), len(parents)))
     for j, of_j in enumerate(parents):
         for i in of_j:

@@ -83,23 +83,21 @@ class Partial:
             only: these features; None: all.
         """
         power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
-        share = cross**2 / (np.maximum(power, COLLINEAR) * self.unexplained)
-        share[power <= COLLINEAR] = 0.0
-        return np.asarray(share)
+        return _explained(power, cross, self.unexplained)
 
     @cached_property
     def coefficients(self) -> FloatArray:
         """[q] least-squares coefficients of the target on the features inside."""
-        return np.asarray(self._root_inverse @ self.factor[:, self.y])
+        return np.asarray(self.root_inverse @ self.factor[:, self.y])
 
     @cached_property
     def informations(self) -> FloatArray:
         """[q] diagonal of the inverse moments of the features inside."""
-        return np.asarray(np.einsum("ij,ij->i", self._root_inverse, self._root_inverse))
+        return np.asarray(np.einsum("ij,ij->i", self.root_inverse, self.root_inverse))
 
     def information(self, features: IntArray) -> FloatArray:
         """[m, m] block of the inverse moments of the features inside, for m of them."""
-        rows = self._root_inverse[self.places(features)]
+        rows = self.root_inverse[self.places(features)]
         return np.asarray(rows @ rows.T)
 
     def blocks(self, groups: IntArray) -> FloatArray:
@@ -113,9 +111,84 @@ class Partial:
         return np.asarray(order[np.searchsorted(self.inside, features, sorter=order)])
 
     @cached_property
-    def _root_inverse(self) -> FloatArray:
+    def root_inverse(self) -> FloatArray:
         """[q, q] R^-1."""
         return np.asarray(dtrtri(self.factor[:, self.inside])[0]) if self.inside.size else np.zeros((0, 0))
+
+
+class Growing:
+    """`Partial` in one place, for a search that adds feature after feature: nothing is copied, and what a removal costs is at hand.
+
+    With r = R'^-1 gram[S, f] and s^2 = cov(f, f | S), one more feature f changes the inverse root by one column,
+
+        R^-1 <- [[R^-1, u], [0, 1 / s]],    u = -R^-1 r / s,
+
+    the coefficients of those inside by u W[f, y], and the diagonal of the inverse moments by u^2.
+
+    Args:
+        given: where to start.
+        room: features that may be added.
+    """
+
+    def __init__(self, given: Partial, room: int) -> None:
+        count, features = given.factor.shape
+        self.gram, self.y, self.inside = given.gram, given.y, given.inside.tolist()
+        self.power, self.cross = given.power.copy(), given.cross.copy()
+        self._factor = np.empty((count + room, features))
+        self._inverse = np.zeros((count + room, count + room))
+        self._factor[:count], self._inverse[:count, :count] = given.factor, given.root_inverse
+        self._coefficients, self._informations = np.empty((2, count + room))
+        self._coefficients[:count], self._informations[:count] = given.coefficients, given.informations
+
+    @property
+    def unexplained(self) -> float:
+        """See `Partial`."""
+        return max(float(self.power[self.y]), TINY)
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """See `Partial`."""
+        return self._coefficients[: len(self.inside)]
+
+    @property
+    def informations(self) -> FloatArray:
+        """See `Partial`."""
+        return self._informations[: len(self.inside)]
+
+    def explained(self, only: IntArray | None = None) -> FloatArray:
+        """See `Partial`."""
+        power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
+        return _explained(power, cross, self.unexplained)
+
+    def add(self, feature: int) -> None:
+        """One feature more, whose `power` must be above 0."""
+        count = len(self.inside)
+        column, row = self._factor[:count, feature], self._factor[count]
+        np.subtract(self.gram.rows(np.array([feature]))[0], column @ self._factor[:count], out=row)
+        size = float(np.sqrt(row[feature]))
+        row /= size
+        said = float(row[self.y])
+        change = self._inverse[:count, :count] @ column
+        change /= -size
+        self._inverse[:count, count], self._inverse[count, count] = change, 1.0 / size
+        self._coefficients[:count] += said * change
+        self._coefficients[count] = said / size
+        self._informations[:count] += change * change
+        self._informations[count] = 1.0 / size**2
+        self.power -= row * row
+        self.cross -= said * row
+        self.inside.append(feature)
+
+    def partial(self) -> Partial:
+        """What it has become."""
+        count = len(self.inside)
+        return Partial(self.gram, self.y, np.array(self.inside, np.int64), self._factor[:count].copy(), self.power, self.cross)
+
+
+def _explained(power: FloatArray, cross: FloatArray, unexplained: float) -> FloatArray:
+    share = cross**2 / (np.maximum(power, COLLINEAR) * unexplained)
+    share[power <= COLLINEAR] = 0.0
+    return np.asarray(share)
 
 
 def _forward(block: FloatArray, rows: FloatArray) -> FloatArray:

@@ -40,12 +40,13 @@ def residual(tables: Tables, keep: BoolArray, offer: Offer, own: Features, local
     mean, variance = np.zeros((2, len(left), len(used)))
     for part, draws in look():
         mean += draws.mean(axis=1) * ((part.stop - part.start) / len(rows))
-    for part, draws in look():
-        variance += np.square(draws - mean[:, None]).mean(axis=1) * ((part.stop - part.start) / len(rows))
+    for _, draws in look():
+        apart = draws - mean[:, None]
+        variance += np.einsum("smq,smq->sq", apart, apart) / len(rows)
     scale = np.maximum(np.sqrt(variance.mean(axis=0)), TINY)
-    weight = np.append(local.given.coefficients, -1.0)
+    weight = np.append(local.given.coefficients, -1.0) / scale
     for part, draws in look():
-        left[:, part] = (mean[:, None] - draws) / scale @ weight
+        left[:, part] = (mean @ weight)[:, None] - draws @ weight
     return left
 
 

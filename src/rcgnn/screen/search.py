@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rcgnn.screen.features import HIDDEN, Features
-from rcgnn.screen.partial import COLLINEAR, Partial
+from rcgnn.screen.partial import COLLINEAR, Growing, Partial
 from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ENTER = 1.02
@@ -105,8 +105,8 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
         penalty: of each feature.
         most: largest number of chosen features.
     """
-    given, chosen = base.given, list(base.chosen)
     most = min(most, int(rows) // ROWS_PER_FEATURE)
+    given, chosen = Growing(base.given, most), base.chosen.tolist()
     cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
     open_ = allowed.copy()
     open_[base.forced], open_[given.y], open_[base.chosen] = False, False, False
@@ -117,17 +117,17 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
         best = int(surplus.argmax())
         if surplus[best] <= 0 or len(chosen) >= most:
             break
-        given = given.adding(best)
+        given.add(best)
         chosen.append(best)
         open_[best] = False
-        given, chosen, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost)
+        given, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost, most)
         if best in dropped:
             break
         open_[dropped] = allowed[dropped]
-    return Local(np.array(chosen, np.int64), base.forced, float(cost[chosen].sum()), given)
+    return Local(np.array(chosen, np.int64), base.forced, float(cost[chosen].sum()), given.partial())
 
 
-def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArray:
+def gains(given: Partial | Growing, rows: float, only: IntArray | None = None) -> FloatArray:
     """[P] likelihood-ratio statistic -n ln(1 - r^2) of adding each feature alone; 0 for what is already in or collinear.
 
     Args:
@@ -138,19 +138,23 @@ def gains(given: Partial, rows: float, only: IntArray | None = None) -> FloatArr
     return np.asarray(-rows * np.log1p(-np.minimum(given.explained(only), 1.0 - 1e-9)))
 
 
-def removal_gains(given: Partial, rows: float) -> FloatArray:
+def removal_gains(given: Partial | Growing, rows: float) -> FloatArray:
     """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in, in the order they entered."""
     return np.asarray(rows * np.log1p(given.coefficients**2 / (given.informations * given.unexplained)))
 
 
-def _drop(given: Partial, chosen: list[int], rows: float, cost: FloatArray) -> tuple[Partial, list[int], list[int]]:
-    """Remove chosen features while the weakest is worth less than its penalty; what is not chosen entered before them."""
+def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray, room: int) -> tuple[Growing, list[int]]:
+    """Remove from `chosen`, in place, while the weakest is worth less than its penalty; what is not chosen entered before them.
+
+    Returns:
+        The moments given what is left, and what was removed.
+    """
     dropped: list[int] = []
     while chosen:
         spare = removal_gains(given, rows)[-len(chosen) :] - cost[chosen]
         weakest = int(spare.argmin())
         if spare[weakest] >= 0:
             break
-        given = given.without(chosen[weakest])
+        given = Growing(given.partial().without(chosen[weakest]), room)
         dropped.append(chosen.pop(weakest))
-    return given, chosen, dropped
+    return given, dropped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -22,7 +22,7 @@ from rcgnn.screen.hidden import MARGIN, MOST_SENSORS, competing
 from rcgnn.screen.known import Picks, hide, insist, pick
 from rcgnn.screen.moments import Moments
 from rcgnn.screen.offers import Offered, Tell, nobody, offered, penalty
-from rcgnn.screen.order import Ordered, Scores, search
+from rcgnn.screen.order import Joint, Ordered, Scores, directed, ordered, search
 from rcgnn.screen.residuals import innovations
 from rcgnn.screen.score import Evidence, evidence, log_evidence, log_p_values, rescaled
 from rcgnn.screen.search import grow, start
@@ -160,18 +160,20 @@ def _searched(won: list[Offered], bank: Moments, keep: BoolArray, config: Screen
         models = _models(own, config, sizes)
     same_rows = all(bool((column == keep[:, 0]).all()) for column in in_turn(keep.T, keep))
     joint = None if same_rows or not config.joint_rows else _joint(bank, keep, offers, models, config, picks)
-    ordered = search(models, instantaneous=config.instantaneous, joint=joint)
-    if config.shape and any(ordered.parents):
+    parents = directed(models, instantaneous=config.instantaneous, joint=joint)
+    if config.shape and any(parents):
         shapes = Shapes(tables, keep, offers, own)
-        if shapes.tell(ordered.parents, ordered.locals):
-            ordered = search(replace(models, shape=shapes.of), joint=joint, begin=ordered.parents)
-    found = evidence(own, ordered, models.rows, prices, tables.max_lag)
+        if shapes.tell(parents, [models.local(j, of_j) for j, of_j in enumerate(parents)]):
+            models = replace(models, shape=shapes.of)
+            parents = directed(models, joint=joint, begin=parents)
+    chosen = ordered(models, parents, joint)
+    found = evidence(own, chosen, models.rows, prices, tables.max_lag)
     tests = max(len(f.lag) for f in own)
     bases = tuple(one.basis for one in won)
     permitted = None if prior is None else prior.permitted
-    score = _permitted(blend_dense(scores(found), dense_evidence(own, models.rows), ordered.locals, own), permitted)
+    score = _permitted(blend_dense(scores(found), dense_evidence(own, models.rows), chosen.locals, own), permitted)
     log_p = log_p_values(found, permitted)
-    return Screened(score, log_p, found, ordered, bases, {}, tests, own, tables, keep, offers, config.gamma, prior=prior, picks=picks)
+    return Screened(score, log_p, found, chosen, bases, {}, tests, own, tables, keep, offers, config.gamma, prior=prior, picks=picks)
 
 
 def _permitted(score: FloatArray, permitted: BoolArray | None) -> FloatArray:
@@ -214,19 +216,19 @@ def _given_drivers(found: Screened, drivers: Drivers, config: ScreenConfig) -> S
     models = _models(own, config, sizes)
     dense = None if found.picks else dense_choice(own, models.rows, penalties, tables.max_lag)
     if dense is None:
-        ordered = search(models, instantaneous=False)
-        judged = evidence(own, ordered, models.rows, penalties, tables.max_lag)
+        chosen = search(models, instantaneous=False)
+        judged = evidence(own, chosen, models.rows, penalties, tables.max_lag)
     else:
         judged, locals_ = dense
-        ordered = Ordered((frozenset(),) * len(own), locals_, np.zeros((len(own),) * 2))
+        chosen = Ordered((frozenset(),) * len(own), locals_, np.zeros((len(own),) * 2))
     permitted = None if found.prior is None else found.prior.permitted
-    score = blend_dense(scores(judged), dense_evidence(own, models.rows), ordered.locals, own)
+    score = blend_dense(scores(judged), dense_evidence(own, models.rows), chosen.locals, own)
     return replace(
         found,
         score=_permitted(score, permitted),
         log_p=log_p_values(judged, permitted),
         evidence=judged,
-        ordered=ordered,
+        ordered=chosen,
         features=own,
         tables=tables,
         offers=offers,
@@ -246,9 +248,7 @@ def _models(own: list[Features], config: ScreenConfig, competing: list[int]) -> 
     return Scores(own, rows, price, config.max_features)
 
 
-def _joint(
-    bank: Moments, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig, picks: Picks
-) -> Callable[[int, int], Scores]:
+def _joint(bank: Moments, keep: BoolArray, offers: list[Offer], scores: Scores, config: ScreenConfig, picks: Picks) -> Joint:
     """(i, j) -> models of both on the rows in which both were read, each from the features that any of its models has used."""
     tables = bank.tables
     always = linear_columns(tables)

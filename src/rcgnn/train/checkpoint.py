@@ -18,6 +18,8 @@ from rcgnn.train.held_out import HeldOut
 
 KINDS = kinds(HeldOut, HealthRecord, Finding)
 NAME = "training"
+LAYOUT = 2
+"""Of a state; one of another layout is not found, and training begins anew. 2: the optimiser as one row."""
 
 
 @dataclass(eq=False)
@@ -26,7 +28,7 @@ class States:
 
     Attributes:
         store: where they are kept; None: nowhere.
-        key: digest of the settings: a state of an earlier attempt, with other losses, is of no use.
+        key: digest of layout and settings: a state of an earlier attempt, with other losses, is of no use.
     """
 
     store: Store | None = None
@@ -36,7 +38,7 @@ class States:
     @classmethod
     def of(cls, store: Store | None, config: Config) -> States:
         """Those of a training with these settings."""
-        return cls(store, hashlib.sha256(config.model_dump_json().encode()).hexdigest())
+        return cls(store, hashlib.sha256(f"{LAYOUT} {config.model_dump_json()}".encode()).hexdigest())
 
     def load(self, phase: str) -> dict[str, Any] | None:
         """The newest state, where it is of this phase: `self` or `links`."""
