@@ -12,7 +12,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "rcgnn"
 
 FLOORS = {
-    "errors": 0, "files": 0, "formats": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 0, "cluster": 1, "markdown": 0, "drawing": 0,
+    "errors": 0, "files": 0, "formats": 0, "encode": 0, "delay": 0, "recipes": 0, "crew": 1, "cluster": 2, "markdown": 0, "drawing": 0,
     "pack": 0, "mapped": 0, "config": 1, "series": 1, "graph": 1, "health": 1, "numerics": 1, "whole": 1, "lock": 2, "looks": 2, "store": 3,
     "data": 2, "synth": 2, "evaluate": 2, "diagnosis": 2, "rundir": 2, "verdict": 2, "prior": 2, "rerun": 2, "refined": 2,
     "budget": 3, "remarks": 3, "signal": 3, "screen": 3, "model": 3, "export": 3, "tracking": 3,
@@ -77,6 +77,19 @@ def test_imports_go_strictly_down(path):
     assert not up, f"{here} (floor {FLOORS[here]}) imports {up}"
 
 
+def test_whatever_comes_is_caught_in_one_place_and_at_the_command_line():
+    broad = [path for path in FILES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if catches_all(node)]
+    assert {str(path.relative_to(SRC)) for path in broad if room(path) != "cli"} == {"crew.py"}
+
+
+def catches_all(node: ast.AST) -> bool:
+    """`except:`, `except Exception` or `except BaseException`, alone or among others."""
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    named = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(one is None or (isinstance(one, ast.Name) and one.id in {"Exception", "BaseException"}) for one in named)
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) not in MAY_SEE_TRUTH | {"__init__"}], ids=lambda p: str(p.relative_to(SRC)))
 def test_truth_wall(path):
     assert "evaluate" not in imports(path)
@@ -86,6 +99,29 @@ def test_truth_wall(path):
 def test_torch_free_rooms(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SLOW_TO_LOAD = ("scipy.stats", "scipy.optimize", "sklearn", "torch._dynamo", "sympy")
+"""Together three seconds, and no fit asks them for anything."""
+FIT = """
+import sys, contextlib
+from rcgnn.cli import main
+sys.argv = ["rcgnn", "fit", {table!r}, "--out", {out!r}, "--quiet", "--set", "select.refine=on", "--set", "train.epochs=1"]
+with contextlib.suppress(SystemExit):
+    main()
+sys.exit(" ".join(name for name in {names!r} if name in sys.modules) or 0)
+"""
+
+
+def test_a_fit_loads_nothing_that_is_slow_to_load(tmp_path):
+    from rcgnn.synth import corrupt, simulate, write_simulated
+
+    made = simulate("nonlinear", seed=1, rows=300, sensors=4)
+    write_simulated(tmp_path / "made", made, corrupt(made.series, {"missing": 0.1}, seed=1))
+    code = FIT.format(table=str(tmp_path / "made" / "data.csv"), out=str(tmp_path / "run"), names=SLOW_TO_LOAD)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+    assert (tmp_path / "run" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rcgnn.crew import GRACE, THREADS, Crew, End, Engine, Work, one_thread_each, processes
+from rcgnn.crew import GRACE, THREADS, Crew, End, Engine, Raised, Work, attempt, one_thread_each, processes
 from rcgnn.errors import InputError
 
 AUTO = "auto"
@@ -210,7 +210,5 @@ def stream(work: Work, task: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _work(work: Work, task: Any, put: Callable[[tuple[str, Any]], None]) -> None:
-    try:
-        put(("done", work(task, lambda facts: put(("began", facts)))))
-    except Exception as error:  # noqa: BLE001 - told where the task came from
-        put(("raised", error))
+    found = attempt(lambda: work(task, lambda facts: put(("began", facts))))
+    put(("raised", found.error) if isinstance(found, Raised) else ("done", found))

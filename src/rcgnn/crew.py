@@ -17,7 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from rcgnn.errors import RcgnnError
+
+Out = TypeVar("Out")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
 GRACE = 120.0
@@ -32,6 +36,32 @@ Work = Callable[[Any, Callable[[Any], None]], Any]
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Raised(NamedTuple):
+    """What `attempt` caught."""
+
+    error: Exception
+
+    @property
+    def told(self) -> str:
+        """One sentence: our own as it is, of any other error its kind and first line."""
+        if isinstance(self.error, RcgnnError):
+            return str(self.error)
+        return ": ".join([type(self.error).__name__, *str(self.error).splitlines()[:1]]).rstrip(": .")
+
+
+def attempt(work: Callable[[], Out]) -> Out | Raised:
+    """What the work gives, or what it raised: for work whose failure is an answer that others wait for, or a row beside other rows.
+
+    Example:
+        >>> attempt(lambda: 1), attempt(lambda: 1 / 0).told
+        (1, 'ZeroDivisionError: division by zero')
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - whatever it is; the only place below the command line that catches it
+        return Raised(error)
 
 
 class End(NamedTuple):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcgnn.bench.names import did_you_mean
+from rcgnn.crew import Raised, attempt
 from rcgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -209,23 +210,28 @@ def run_job(job: Job, tell: Callable[[Line], None] = _nobody) -> Line:
         (rows, sensors), `max_lag`, `scores` and `empty` by target, `links` as rows of (lag, i, j, score, rank, verdict,
         confidence, true, pair true). A method whose package is not installed gives `skipped` alone.
     """
+    began, facts = [time.perf_counter()], dict[str, Any](shape=None, max_lag=None, empty=None)
+    found = attempt(lambda: _run(job, tell, began, facts))
+    if not isinstance(found, Raised):
+        return {**facts, "ended": None, "error": None, **found}
+    error = found.error
+    if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
+        return {"skipped": str(error)}
+    return failed(f"{type(error).__name__}: {error}", time.perf_counter() - began[-1], facts)
+
+
+def _run(job: Job, tell: Callable[[Line], None], began: list[float], facts: Line) -> Line:
+    """Seconds, scores and links; what is known before the fit goes into `facts`, when it began into `began`."""
     from rcgnn.graph import CausalGraph
 
-    began, facts = time.perf_counter(), dict[str, Any](shape=None, max_lag=None, empty=None)
-    try:
-        series, truth, max_lag = table(job.case)
-        facts = {"shape": series.shape, "max_lag": max_lag, "empty": _scores(CausalGraph.empty(series.names, max_lag), truth)}
-        fit = method(job, max_lag)
-        tell(facts)
-        began = time.perf_counter()
-        graph = fit(series)
-        seconds = time.perf_counter() - began
-        scores, links = _scores(graph, truth), _links(graph, truth)
-    except Exception as error:  # noqa: BLE001 - a failed fit is counted, the others go on
-        if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
-            return {"skipped": str(error)}
-        return failed(f"{type(error).__name__}: {error}", time.perf_counter() - began, facts)
-    return {**facts, "ended": None, "error": None, "seconds": seconds, "scores": scores, "links": links}
+    series, truth, max_lag = table(job.case)
+    facts |= {"shape": series.shape, "max_lag": max_lag, "empty": _scores(CausalGraph.empty(series.names, max_lag), truth)}
+    fit = method(job, max_lag)
+    tell(facts)
+    began.append(time.perf_counter())
+    graph = fit(series)
+    seconds = time.perf_counter() - began[-1]
+    return {"seconds": seconds, "scores": _scores(graph, truth), "links": _links(graph, truth)}
 
 
 def failed(error: str, seconds: float, facts: Line) -> Line:

@@ -12,9 +12,9 @@ from rcgnn.cli.resuming import Begun, Place, begun, ending
 if TYPE_CHECKING:
     from rcgnn.budget import Budget
     from rcgnn.config import Config
-    from rcgnn.estimator import Fit
     from rcgnn.health import Progress
     from rcgnn.looks import Spread
+    from rcgnn.pipeline import Fit
     from rcgnn.series import Series
 
 AGAIN = "the same command with --resume goes on."
@@ -76,8 +76,8 @@ def _fitted(here: Begun, series: Series, settings: Config, told: tuple[Progress,
     """
     from rcgnn.encode import as_npz
     from rcgnn.errors import StoppedError
-    from rcgnn.estimator import fit_series
     from rcgnn.formats import stamped
+    from rcgnn.pipeline import fit_series
     from rcgnn.report.page import write_report
     from rcgnn.report.traces import traces
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rcgnn.graph import CausalGraph, Effect, Key
 from rcgnn.mechanism.equations import Mechanism
@@ -51,5 +51,5 @@ def described(graph: CausalGraph, mechanism: Mechanism) -> CausalGraph:
 def margins(mechanism: Mechanism) -> np.ndarray:
     """[P] half the width of the 95 % interval of each coefficient: t_{.975, B-1} sd(b*); 0 where there are too few rows for one."""
     degrees = mechanism.degrees[mechanism.terms[:, 2]]
-    factor = np.where(degrees > 0, student.ppf(0.975, np.maximum(degrees, 1)), 0.0)
+    factor = np.where(degrees > 0, stdtrit(np.maximum(degrees, 1), 0.975), 0.0)
     return np.asarray(factor * mechanism.resampled.std(axis=0, ddof=1))

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import f as fisher
-from scipy.stats import t as student
+from scipy.special import fdtrc, stdtrit
 
 from rcgnn.mechanism.blocks import Blocks, solve
 from rcgnn.mechanism.refit import LEAST_BLOCKS, Material, regression
@@ -116,7 +115,7 @@ def equal(b: FloatArray, covariance: FloatArray, degrees: FloatArray) -> float:
     a = float(0.5 * ((np.trace(rest @ rest, axis1=1, axis2=2) + trace**2) / degrees).sum())
     free = float(b.shape[1] * (len(b) - 1))
     scale = free + 2.0 * a - 6.0 * a / (free + 2.0)
-    return float(fisher.sf(statistic / scale, free, free * (free + 2.0) / (3.0 * a)))
+    return float(fdtrc(free, free * (free + 2.0) / (3.0 * a), max(statistic / scale, 0.0)))
 
 
 def holm(p: FloatArray, alpha: float) -> BoolArray:
@@ -229,5 +228,5 @@ def _by_mode(equations: Sequence[_Equation], differs: BoolArray, max_lag: int) -
     for r, (e, (mine, to)) in enumerate(zip(equations, place, strict=True)):
         links, columns = mine[own:] - own, to[own:]
         coefficient[links, r] = b[0, columns]
-        margin[links, r] = student.ppf(0.975, max(e.degrees, 1)) * half[columns] * np.sqrt(e.inflate)
+        margin[links, r] = stdtrit(max(e.degrees, 1), 0.975) * half[columns] * np.sqrt(e.inflate)
     return coefficient, margin

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rcgnn.data.cleaning import Cleaned
 from rcgnn.data.scaling import Scaler
@@ -251,7 +251,7 @@ def _errors(made: Mechanism, table: Series) -> FloatArray:
         length = most // PIECES
         pieces = [slice(first, first + length) for first in np.linspace(0, rows - length, PIECES).astype(int).tolist()]
     missed = np.concatenate([_missed(made, table.rows(piece)) for piece in in_turn(pieces, table.values, table.mask)])
-    error = np.tile(np.array(norm.ppf(COVERED))[:, None], made.size)
+    error = np.tile(np.array(ndtri(COVERED))[:, None], made.size)
     for j, column in enumerate(missed.T):
         known = column[np.isfinite(column)]
         if known.size:

@@ -20,7 +20,6 @@ from functools import partial
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from rcgnn.config import ScreenConfig
 from rcgnn.data.rolling import detrended
@@ -104,4 +103,10 @@ def normal_scores(x: FloatArray) -> FloatArray:
         >>> normal_scores(np.array([[3.0], [1.0], [200.0]])).round(2).ravel().tolist()
         [0.0, -0.97, 0.97]
     """
-    return np.asarray(ndtri((rankdata(x, axis=0) - 0.5) / len(x)))
+    return np.stack([np.asarray(ndtri((_ranks(column) - 0.5) / len(x))) for column in x.T], axis=1)
+
+
+def _ranks(x: FloatArray) -> FloatArray:
+    """1 for the smallest; equal values share the mean of their ranks. What `scipy.stats` would say, which takes longer to load."""
+    _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - 0.5 * (count - 1))[place])

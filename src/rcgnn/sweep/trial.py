@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rcgnn.errors import RcgnnError, RunDirError
+from rcgnn.crew import attempt
+from rcgnn.errors import RunDirError
 from rcgnn.health import HealthRecord
 from rcgnn.rundir import RunDir
 from rcgnn.series import Series
@@ -54,24 +55,23 @@ def run_trial(
     Returns:
         None, or why there is no answer.
     """
+    tell(None)
+    failed = attempt(lambda: _fitted(series, folder / trial.name, trial, on_record))
+    return failed and failed.told
+
+
+def _fitted(series: Series, place: Path, trial: Trial, on_record: Callable[[HealthRecord], None]) -> None:
     from rcgnn.pipeline import fit_series
 
-    tell(None)
-    try:
-        run = RunDir(folder / trial.name, overwrite=True)
-        (run.path / STOPPED_FILE).unlink(missing_ok=True)
-        run.write_config(trial.config)
+    run = RunDir(place, overwrite=True)
+    (run.path / STOPPED_FILE).unlink(missing_ok=True)
+    run.write_config(trial.config)
 
-        def record(one: HealthRecord) -> None:
-            run.append(one)
-            on_record(one)
+    def record(one: HealthRecord) -> None:
+        run.append(one)
+        on_record(one)
 
-        run.write_answer(fit_series(series, trial.config, on_record=record), series, trial.config)
-    except RcgnnError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 - a trial that fails is a row, the others go on
-        return f"{type(error).__name__}: {error}".rstrip(": ")
-    return None
+    run.write_answer(fit_series(series, trial.config, on_record=record), series, trial.config)
 
 
 def row_of(swept: Sequence[str], trial: Trial, folder: Path) -> Row:

@@ -19,7 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from rcgnn.errors import FitFailedError, RcgnnError
+from rcgnn.crew import Raised, attempt
+from rcgnn.errors import FitFailedError
 
 WAIT = timedelta(minutes=10)
 """Longest wait for an answer."""
@@ -110,11 +111,9 @@ class Team:
 
     def answer(self, compute: Callable[[], Tensor]) -> None:
         """Another process: what `compute` gives to process 0, or why it cannot."""
-        try:
-            found = compute()
-        except Exception as error:  # noqa: BLE001 - whatever it is, process 0 waits for an answer
-            reason = str(error) if isinstance(error, RcgnnError) else f"{type(error).__name__}: {_first_line(error)}"
-            text = torch.tensor(list(reason.encode()), dtype=torch.uint8)
+        found = attempt(compute)
+        if isinstance(found, Raised):
+            text = torch.tensor(list(found.told.encode()), dtype=torch.uint8)
             dist.send(torch.tensor([len(text)]), 0)
             dist.send(text, 0)
             return
