@@ -168,7 +168,8 @@ def main() -> int:
                 found.append(trained(table_, config, device, precision))
         cells += rows_of(f"{rows:,} x {sensors}", found)
         wrong += [f"{shape}: {what}" for what in [disagreement(found)] if what]
-    agree = "the same links on every device" if len(here) > 1 else "no CUDA device here: the processor alone"
+    compared = len(here) > 1 and "float32" in given.precisions
+    agree = "the same links on every device in float32" if compared else "nothing to compare with the processor in float32"
     lines = [
         f"# Devices, {today()}",
         "",

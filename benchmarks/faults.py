@@ -131,7 +131,7 @@ def injected(name: str, step: int) -> Iterator[list[int]]:
 
     def strike(take: Take, stepper: Stepper, batch: NetworkInput) -> Action:
         now = taken[stepper] = taken.get(stepper, -1) + 1
-        hit = stepper.closed is None and now >= step and (last is None or now < last)
+        hit = not stepper.closed and now >= step and (last is None or now < last)
         if not hit:
             return take(stepper, batch)
         struck.append(now)

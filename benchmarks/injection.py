@@ -101,7 +101,7 @@ def left_out(step: int) -> Iterator[list[int]]:
 
     def strike(take: Take, stepper: Stepper, batch: NetworkInput) -> Action:
         now = taken[stepper] = taken.get(stepper, -1) + 1
-        if stepper.closed is not None or now != step:
+        if stepper.closed or now != step:
             return take(stepper, batch)
         struck.append(now)
         return "skip"

@@ -45,10 +45,10 @@ class Raised(NamedTuple):
 
     @property
     def told(self) -> str:
-        """One sentence: our own as it is, of any other error its kind and first line."""
+        """On one line: our own sentence as it is, any other error after its kind."""
         if isinstance(self.error, RcgnnError):
             return str(self.error)
-        return ": ".join([type(self.error).__name__, *str(self.error).splitlines()[:1]]).rstrip(": .")
+        return f"{type(self.error).__name__}: {' '.join(str(self.error).split())}".rstrip(": ")
 
 
 def attempt(work: Callable[[], Out]) -> Out | Raised:

@@ -7,8 +7,10 @@ from collections import deque
 from functools import partial
 
 import numpy as np
+import pytest
 
 from rcgnn import crew
+from rcgnn.errors import InputError
 
 MUCH = np.ones(200_000)
 """More than a pipe holds."""
@@ -24,6 +26,32 @@ def total(shared, task, tell):
 
 
 WORK = partial(total, MUCH)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (InputError("plant.csv: no column; add one."), "plant.csv: no column; add one."),
+        (ValueError("first line.\nsecond line says what to do."), "ValueError: first line. second line says what to do."),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_what_work_raises_is_an_answer_on_one_line(raised, told):
+    def work():
+        raise raised
+
+    found = crew.attempt(work)
+    assert isinstance(found, crew.Raised)
+    assert found.error is raised
+    assert found.told == told
+
+
+def test_an_interruption_is_not_an_answer():
+    def work():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.attempt(work)
 
 
 def test_tasks_come_back_with_what_was_found():

@@ -126,7 +126,7 @@ def test_products_and_link_by_link_say_the_same(regimes):
     module, weights = passing().double(), torch.randn(regimes, EDGES.shape[1], generator=seeded(4)).double().requires_grad_()
     table, regime = lags().double().requires_grad_(), torch.arange(5) % regimes
     found = []
-    for module.dense in (True, False):
+    for module.entries in (0, 10**9):
         out = module(table, weights, regime)
         found.append([out, *torch.autograd.grad(out.square().sum(), [table, weights, *module.parameters()])])
     for dense, along in zip(*found, strict=True):
@@ -137,8 +137,25 @@ def test_products_and_link_by_link_say_the_same(regimes):
 def test_products_are_for_tables_that_are_not_wide():
     sensors = 200
     few = torch.stack([torch.ones(sensors, dtype=torch.long), torch.arange(sensors), (torch.arange(sensors) + 1) % sensors])
-    assert MessagePassing(EDGES, (3, 2), CONFIG, seeded()).dense
-    assert not MessagePassing(few, (sensors, 2), CONFIG, seeded()).dense
+    taken = []
+    for edges, count, regimes in ((EDGES, 3, 1), (few, sensors, 1), (EDGES, 3, 30)):
+        module = MessagePassing(edges, (count, 2), CONFIG, seeded())
+        module._through_products = lambda *given, module=module: taken.append(len(given[1])) or module._along_links(*given)
+        x = lagged(torch.randn(count, 2, 12, generator=seeded(1)), 2)
+        module(x, torch.ones(regimes, edges.shape[1]), torch.zeros(2, dtype=torch.long))
+    assert taken == [1]
+
+
+@pytest.mark.parametrize("entries", [0, 10**9])
+def test_what_is_not_finite_goes_along_its_links_only(entries):
+    module, table = passing(), lags()
+    module.entries = entries
+    table[2] = float("nan")  # 2 drives 1 within the step, and nothing else
+    assert module(table, torch.ones(1, EDGES.shape[1]), ONE).isfinite().flatten(1).all(1).tolist() == [True, False, False]
+    weights = torch.ones(2, EDGES.shape[1])
+    weights[1] = float("inf")
+    of_one_regime = module(lags(), weights, torch.tensor([0, 0, 1, 0, 0]))
+    assert of_one_regime.isfinite().all(2).all(0).tolist() == [True, True, False, True, True]
 
 
 def test_no_links_at_all():

@@ -51,6 +51,22 @@ def largest_gradient(net, data):
     return group_gradients(net, data, [residual_pull(net, data)])[0]
 
 
+def test_the_pull_at_closed_links_is_their_gradient():
+    """Worked out in closed form, with what arrives already meeting the own past."""
+    net, data = network(), batches(link=0.6)
+    with torch.no_grad():
+        for parameter in net.messages.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=seeded(2)))
+    pulls = [residual_pull(net, data), residual_pull(net, data).roll(5, 0)]
+    closed = torch.zeros_like(net.structure.base, requires_grad=True)
+    forecast = torch.cat([net(batch, closed).prediction for batch, _ in data.chunks(20)])
+    for pull, found in zip(pulls, group_gradients(net, data, pulls), strict=True):
+        [slope] = torch.autograd.grad((forecast * pull).sum(), closed, retain_graph=True)
+        expected = torch.linalg.vector_norm((slope * net.structure.allowed).double(), dim=0)
+        assert expected.count_nonzero() == net.structure.pairs.sum()
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
 def test_a_real_link_pulls_harder_than_the_null_and_others_do_not():
     net, data = network(), batches(link=0.6)
     threshold = null_threshold(net, data, seeded(1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from rcgnn import pipeline, stages
 from rcgnn.config import Config, ScreenConfig
@@ -70,6 +72,11 @@ def test_the_opinion_on_ranks_does_not_mind_heavy_tails():
     heavy = np.sinh(3 * linked())
     level, ranks = look(heavy).searches
     assert ranks[0, 1] > 3 * level[0, 1]
+
+
+def test_equal_values_share_their_rank():
+    x = np.random.default_rng(0).integers(0, 6, size=(40, 3)).astype(float)
+    np.testing.assert_allclose(normal_scores(x), ndtri((rankdata(x, axis=0) - 0.5) / 40))
 
 
 def test_normal_scores_follow_the_order_alone():

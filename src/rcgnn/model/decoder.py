@@ -16,7 +16,7 @@ KNOTS = 33
 SPAN = 4.0
 """Knots reach from -SPAN to SPAN robust standard deviations; beyond, a message goes on straight."""
 DENSE = 64
-"""An entry of a matrix product costs so many times less than going along a link (measured: 13 to 1,000 sensors)."""
+"""Going along a link costs as much as so many entries of a matrix product (measured: 13 to 1,000 sensors)."""
 
 
 def lagged(x: Tensor, max_lag: int) -> Tensor:
@@ -159,10 +159,17 @@ class Interaction(nn.Module):
     def forward(self, arrived: Tensor, own: Tensor) -> Tensor:
         """[N, B, M, CHANNELS] and [N, B, M, K] -> [N, B, M]."""
         partner = torch.cat([arrived, own], dim=-1).clamp(-SPAN, SPAN)
-        size = torch.linalg.vector_norm(self.coefficient, dim=1, keepdim=True).clamp(min=1.0)
-        each = (self.coefficient / size).view(len(arrived), CHANNELS, -1)
-        bent = torch.bmm(partner.flatten(1, 2), each.transpose(1, 2)).view_as(arrived)
+        bent = torch.bmm(partner.flatten(1, 2), self._per_channel()).view_as(arrived)
         return (arrived.clamp(-SPAN, SPAN) * bent).sum(-1)
+
+    def slope(self, own: Tensor) -> Tensor:
+        """[N, B, M, CHANNELS] gradient of `forward` at the arrived channels where nothing arrives, for own lags [N, B, M, K]."""
+        return torch.bmm(own.clamp(-SPAN, SPAN).flatten(1, 2), self._per_channel()[:, CHANNELS:]).view(*own.shape[:-1], CHANNELS)
+
+    def _per_channel(self) -> Tensor:
+        """[N, CHANNELS + K, CHANNELS] q."""
+        size = torch.linalg.vector_norm(self.coefficient, dim=1, keepdim=True).clamp(min=1.0)
+        return (self.coefficient / size).view(len(self.coefficient), CHANNELS, -1).transpose(1, 2)
 
 
 class MessagePassing(nn.Module):
@@ -170,6 +177,12 @@ class MessagePassing(nn.Module):
 
     What arrives is m = sum_e w_e p_e s_i(t-k) in CHANNELS channels with |p_e| = 1. With every link of j closed both parts
     are exactly zero. The interaction starts at zero, so the first forecast is linear in the sources.
+
+    Attributes:
+        edges: [3, E] the links (k, i, j).
+        sources: [S] the pairs k N + i that any link starts from.
+        row: [E] where the source of each link stands among them.
+        entries: of the matrix [N, S] that would say everything that arrives in one product.
     """
 
     edges: Tensor
@@ -186,7 +199,7 @@ class MessagePassing(nn.Module):
         self.register_buffer("edges", edges, persistent=False)
         self.register_buffer("sources", sources, persistent=False)
         self.register_buffer("row", row, persistent=False)
-        self.dense = sensors * len(sources) <= DENSE * edges.shape[1]
+        self.entries = sensors * len(sources)
 
     def forward(self, lags: Tensor, weights: Tensor, regime: Tensor) -> Tensor:
         """Influence of the other sensors.
@@ -199,22 +212,40 @@ class MessagePassing(nn.Module):
         Returns:
             [N, B, M], exactly zero for a target whose links all weigh zero.
         """
-        signal = lags.permute(3, 0, 1, 2).flatten(0, 1).index_select(0, self.sources)
+        signal = self._sources(lags)
         message = self.message(signal, self.row, weights, regime, self.edges)
         direct = lags.new_zeros(lags.shape[:3]).index_add(0, self.edges[2], message)
         pull = weights[:, :, None] * normalize(self.channel, dim=-1)
-        arrive = self._through_products if self.dense else self._along_links
+        arrive = self._through_products if len(weights) * self.entries <= DENSE * len(self.row) else self._along_links
         return direct + self.interaction(arrive(signal, pull, regime).movedim(0, -1), lags[..., 1:])
 
+    def slopes(self, lags: Tensor) -> Tensor:
+        """[E, B, M] what each link would add to its target per unit of weight where all links are closed, for lags [N, B, M, K+1]."""
+        signal, target = self._sources(lags), self.edges[2]
+        ones, regime = signal.new_ones(1, len(target)), torch.zeros(signal.shape[1], dtype=torch.long, device=signal.device)
+        met = torch.einsum("ebmc,ec->ebm", self.interaction.slope(lags[..., 1:])[target], normalize(self.channel, dim=-1))
+        return self.message(signal, self.row, ones, regime, self.edges) + met * signal.index_select(0, self.row)
+
+    def _sources(self, lags: Tensor) -> Tensor:
+        """[S, B, M] what the sources say, each at its delay."""
+        return lags.permute(3, 0, 1, 2).flatten(0, 1).index_select(0, self.sources)
+
     def _through_products(self, signal: Tensor, pull: Tensor, regime: Tensor) -> Tensor:
-        """[S, B, M] signals and [R, E, CHANNELS] strengths -> [CHANNELS, N, B, M], by one product a regime with zeros where no link is."""
+        """[S, B, M] signals and [R, E, CHANNELS] strengths -> [CHANNELS, N, B, M], by one product a regime with zeros where no link is.
+
+        What is not finite counts as 0 here, since zero times it would reach every target; along its links it goes with the messages.
+        """
         sensors, regimes = len(self.interaction.coefficient), len(pull)
         place = self.edges[2] * len(signal) + self.row
         spread = pull.new_zeros(sensors * len(signal), regimes * CHANNELS).index_put((place,), pull.transpose(0, 1).flatten(1))
-        products = spread.view(sensors, len(signal), regimes * CHANNELS).permute(2, 0, 1).flatten(0, 1) @ signal.flatten(1)
+        products = spread.view(sensors, len(signal), regimes * CHANNELS).permute(2, 0, 1).flatten(0, 1) @ signal.flatten(1).nan_to_num(
+            0.0, 0.0, 0.0
+        )
         found = products.view(regimes, CHANNELS, sensors, *signal.shape[1:]).to(signal.dtype)
-        mine = one_hot(regime, regimes).T[:, None, None, :, None]
-        return found[0] if regimes == 1 else (found * mine).sum(0)
+        if regimes == 1:
+            return found[0]
+        mine = one_hot(regime, regimes).T.bool()[:, None, None, :, None]
+        return torch.where(mine, found, 0.0).sum(0)
 
     def _along_links(self, signal: Tensor, pull: Tensor, regime: Tensor) -> Tensor:
         """The same, link by link: what is left to do where links are few among many sensors."""

@@ -182,7 +182,9 @@ class Growing:
     def partial(self) -> Partial:
         """What it has become."""
         count = len(self.inside)
-        return Partial(self.gram, self.y, np.array(self.inside, np.int64), self._factor[:count].copy(), self.power, self.cross)
+        return Partial(
+            self.gram, self.y, np.array(self.inside, np.int64), self._factor[:count].copy(), self.power.copy(), self.cross.copy()
+        )
 
 
 def _explained(power: FloatArray, cross: FloatArray, unexplained: float) -> FloatArray:

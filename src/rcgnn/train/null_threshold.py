@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rcgnn.losses.reconstruction import log_loss
+from rcgnn.model.decoder import lagged
 from rcgnn.model.network import CausalNet
 from rcgnn.train.batches import Batches
 
@@ -64,11 +65,16 @@ def residual_pull(network: CausalNet, train: Batches) -> Tensor:
 
 def group_gradients(network: CausalNet, train: Batches, pulls: list[Tensor]) -> Tensor:
     """[S, N, N] norm over lags of the gradient that each pull exerts on every pair's weights at closed links, float64."""
-    closed = torch.zeros_like(network.structure.base, requires_grad=True)
-    total = torch.zeros(len(pulls), *closed.shape, dtype=torch.float64, device=closed.device)
+    base, (lag, source, target) = network.structure.base, network.structure.edges
+    total = torch.zeros(len(pulls), len(target), dtype=torch.float64, device=base.device)
     for number, (batch, _) in enumerate(train.chunks(CHUNK)):
-        forecast = network(batch, closed).prediction
-        here = slice(number * CHUNK, number * CHUNK + len(forecast))
+        with torch.no_grad():
+            own = network(batch, closed=True).latents["filtered"].permute(2, 0, 1)
+            slopes = network.messages.slopes(lagged(own, network.max_lag)).flatten(1)
+        here = slice(number * CHUNK, number * CHUNK + len(batch.values))
         for shift, pull in enumerate(pulls):
-            total[shift] += torch.autograd.grad((forecast * pull[here]).sum(), closed, retain_graph=True)[0]
-    return torch.linalg.vector_norm(total * network.structure.allowed, dim=1)
+            at_target = pull[here].permute(2, 0, 1).flatten(1).index_select(0, target)
+            total[shift] += torch.einsum("er,er->e", slopes, at_target)
+    gradient = torch.zeros(len(pulls), *base.shape, dtype=torch.float64, device=base.device)
+    gradient[:, lag, source, target] = total
+    return torch.linalg.vector_norm(gradient, dim=1)

@@ -25,7 +25,8 @@ class AdamW:
         x = x - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
 
     Args:
-        parameters: what moves; they become views of `flat`.
+        parameters: what moves; they become views of `flat` and must stay so: they are filled in place, never moved to another
+            device or given to another optimiser that is to be used beside this one.
         lr: learning rate of the next step, may be set at any time.
         weight_decay: share of every parameter that is taken off at a rate of 1.
 
