@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from rcgnn.errors import RcgnnError
@@ -131,11 +133,27 @@ def work_off(crew: Crew, queue: deque[Any]) -> Iterator[tuple[Any, End]]:
             yield task, end
 
 
+class Packed:
+    """The work as bytes, made once for all processes that are told at the same time: what it is bound to may be a large table."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._made: weakref.ref[memoryview] | None = None
+
+    def bytes(self) -> memoryview:
+        """Made anew where nobody holds the last ones any more."""
+        made = None if self._made is None else self._made()
+        if made is None:
+            made = ForkingPickler.dumps(self.work)
+            self._made = weakref.ref(made)
+        return made
+
+
 @dataclass
 class Worker:
     """A process that does one task after the other; `task` is the one it is at."""
 
-    work: Work
+    work: Packed
     limit: float | None = None
     task: Any = None
     facts: Any = None
@@ -143,9 +161,10 @@ class Worker:
     deadline: float = float("inf")
     process: multiprocessing.process.BaseProcess | None = None
     pipe: Connection | None = None
+    telling: threading.Thread | None = None
 
-    def start(self) -> None:
-        """A new process, which is told its work through the pipe.
+    def start(self) -> Connection:
+        """A new process, and the pipe through which it will be told its work.
 
         Not as an argument: Python hands arguments over through a pipe whose other end it holds itself, so it would wait for ever for a
         process that ends before it has read them.
@@ -156,23 +175,21 @@ class Worker:
         with one_thread_each():
             self.process.start()
         theirs.close()
-        self._send(self.work)
-
-    def _send(self, what: Any) -> None:
-        """To the process; where it is gone, `answer` finds out."""
-        if self.pipe is not None:
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.pipe.send(what)
+        return self.pipe
 
     def give(self, task: Any) -> None:
-        """The next task; the process is started where there is none."""
+        """The next task; the process is started where there is none.
+
+        A thread does the telling: a process reads only when it has loaded its libraries, and the next one need not wait for that.
+        """
         if self.process is not None and not self.process.is_alive():
             self.stop()
-        if self.pipe is None:
-            self.start()
+        packed = [*([self.work.bytes()] if self.pipe is None else []), ForkingPickler.dumps(task)]
+        pipe = self.start() if self.pipe is None else self.pipe
         self.task, self.facts, self.since = task, None, time.monotonic()
         self.deadline = float("inf") if self.limit is None else self.since + self.limit + GRACE
-        self._send(task)
+        self.telling = threading.Thread(target=_tell, args=(pipe, packed), daemon=True)
+        self.telling.start()
 
     def answer(self) -> End | None:
         """The end of the task when it is over; None when it goes on."""
@@ -206,9 +223,18 @@ class Worker:
                     os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
             self.process.join()
+        if self.telling is not None:
+            self.telling.join()  # the other end is gone, so it ends; the pipe must not be closed under it
         if self.pipe is not None:
             self.pipe.close()
-        self.process = self.pipe = None
+        self.process = self.pipe = self.telling = None
+
+
+def _tell(pipe: Connection, packed: Sequence[memoryview]) -> None:
+    """To the process; where it is gone, `Worker.answer` finds out."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for what in packed:
+            pipe.send_bytes(what)
 
 
 class Processes:
@@ -247,7 +273,8 @@ class Processes:
 @contextmanager
 def processes(work: Work, size: int, limit: float | None = None) -> Iterator[Processes]:
     """Processes of this machine that start when they are given a task, on one thread each."""
-    workers = [Worker(work, limit) for _ in range(size)]
+    packed = Packed(work)
+    workers = [Worker(packed, limit) for _ in range(size)]
     try:
         yield Processes(workers)
     finally:
