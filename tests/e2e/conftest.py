@@ -1,4 +1,4 @@
-"""A tiny table with hostile sensor names, and the `rcgnn` command run in this process with a fake estimator."""
+"""A tiny table with hostile sensor names, and the `rcgnn` command run in this process with a fake pipeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-FAKE = Path(__file__).with_name("fake_estimator.py")
+FAKE = Path(__file__).with_name("fake_pipeline.py")
 STRANGE = ("<script>alert(1)</script>", 'say "hi"', "a, b; c", "[bold]red[/bold]", "pump 🚰 👩\u200d🔬", ":smile: Ünit [°C]")
 
 
@@ -35,10 +35,10 @@ def table(tmp_path):
 @pytest.fixture
 def rcgnn(monkeypatch, capsys):
     """`rcgnn("fit", ...)` -> (exit code, stdout, stderr), through the real door."""
-    spec = importlib.util.spec_from_file_location("rcgnn_fake_estimator", FAKE)
+    spec = importlib.util.spec_from_file_location("rcgnn_fake_pipeline", FAKE)
     fake = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fake)
-    monkeypatch.setitem(sys.modules, "rcgnn.estimator", fake)
+    monkeypatch.setitem(sys.modules, "rcgnn.pipeline", fake)
 
     def run(*args: object) -> Done:
         from rcgnn.cli import main

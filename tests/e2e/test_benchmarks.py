@@ -81,8 +81,9 @@ def test_devices_trains_on_what_is_there(tmp_path):
     text = out.read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| 400 x 5 |")]
     assert rows[0][1] == "cpu"
-    assert int(rows[0][2]) > 0
-    assert int(rows[0][5]) > 0
+    assert rows[0][2] == "float32"
+    assert int(rows[0][3]) > 0
+    assert int(rows[0][6]) > 0
     assert "Self-check: " in text
 
 

@@ -26,7 +26,7 @@ from rcgnn.config import Recipe as RecipeName
 from rcgnn.graph import CausalGraph
 from rcgnn.rundir import RunDir
 
-FAKE = Path(__file__).with_name("fake_estimator.py")
+FAKE = Path(__file__).with_name("fake_pipeline.py")
 CLI = Path(__file__).parents[2] / "src" / "rcgnn" / "cli"
 JUNK = ("\x1b", "\r", "━", "─", "│", "╭")
 

@@ -18,7 +18,7 @@ import pytest
 from rcgnn.health import HealthRecord, LossHealth
 from rcgnn.rundir import MARKER, RunDir
 
-FAKE = Path(__file__).with_name("fake_estimator.py")
+FAKE = Path(__file__).with_name("fake_pipeline.py")
 RCGNN = [sys.executable, str(FAKE)]
 
 

@@ -304,7 +304,8 @@ def pulled(at: Sequence[Tensor], of: Sequence[Tensor], gradient: Tensor) -> Tens
     """[P] float64 gradient over `of`, given the packed one at the columns `at`; zeros where they do not depend on it."""
     slopes = unpacked(gradient, [tuple(column.shape[1:]) for column in at])
     moving = [(column, slope) for column, slope in zip(at, slopes, strict=True) if column.requires_grad]
-    along = torch.stack([(column * slope).sum() for column, slope in moving]).sum()
+    with torch.enable_grad():  # which a backward pass is without
+        along = torch.stack([(column * slope).sum() for column, slope in moving]).sum()
     found = torch.autograd.grad(along, list(of), retain_graph=True, allow_unused=True)
     return torch.cat([(torch.zeros_like(leaf) if g is None else g).flatten() for leaf, g in zip(of, found, strict=True)]).double()
 

@@ -1,6 +1,6 @@
-"""Stands for `rcgnn.estimator` where the command line itself is tested: a fixed graph at once, or what FAKE_FIT asks for.
+"""Stands for `rcgnn.pipeline` where the command line itself is tested: a fixed graph at once, or what FAKE_FIT asks for.
 
-Run as a script it is the `rcgnn` command with this estimator.
+Run as a script it is the `rcgnn` command with this pipeline.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def fit_series(series, config, *, progress, on_record=None, budget=None, store=N
 
 
 if __name__ == "__main__":
-    sys.modules["rcgnn.estimator"] = sys.modules["__main__"]
+    sys.modules["rcgnn.pipeline"] = sys.modules["__main__"]
     from rcgnn.cli import main
 
     main()
