@@ -238,9 +238,8 @@ class MessagePassing(nn.Module):
         sensors, regimes = len(self.interaction.coefficient), len(pull)
         place = self.edges[2] * len(signal) + self.row
         spread = pull.new_zeros(sensors * len(signal), regimes * CHANNELS).index_put((place,), pull.transpose(0, 1).flatten(1))
-        products = spread.view(sensors, len(signal), regimes * CHANNELS).permute(2, 0, 1).flatten(0, 1) @ signal.flatten(1).nan_to_num(
-            0.0, 0.0, 0.0
-        )
+        matrix = spread.view(sensors, len(signal), regimes * CHANNELS).permute(2, 0, 1).flatten(0, 1)
+        products = matrix @ signal.flatten(1).nan_to_num(0.0, 0.0, 0.0)
         found = products.view(regimes, CHANNELS, sensors, *signal.shape[1:]).to(signal.dtype)
         if regimes == 1:
             return found[0]
