@@ -68,14 +68,14 @@ def dying(engine, marks):
 # --- who looks, and what is handed over -------------------------------------------------------------------------------------------------
 
 
-def test_answers_come_in_the_order_of_the_tasks_and_what_is_shared_is_handed_over_once_a_process():
+def test_answers_come_in_the_order_of_the_tasks_and_what_is_shared_is_packed_once_a_process_at_most():
     shared = Counted()
     with by_crew(processes, 2)(shared) as looks:
         assert looks.each(plus, list(range(7))) == list(range(40, 47))
         assert looks.each(plus, [2, 1]) == [42, 41]
         assert looks.each(plus, []) == []
         others = set(looks.each(whose, list(range(20))))
-    assert shared.packed == 2
+    assert shared.packed in (1, 2)  # once for both where they are told at the same time, never once a look
     assert os.getpid() not in others
     assert len(others) <= 2
     with here(40) as looks:
