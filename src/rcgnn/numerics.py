@@ -7,6 +7,7 @@ the same numbers as an unbroken one.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 import warnings
@@ -19,6 +20,9 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+ADAM_EPS = 1e-8
+"""Added to the root of the second moment."""
 
 
 def stream(seed: int, purpose: str, epoch: int = 0) -> int:
@@ -112,6 +116,28 @@ def rounded(device: torch.device, precision: str) -> Iterator[None]:
 
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         yield
+
+
+def adam_step(x: Tensor, moments: tuple[Tensor, Tensor], gradient: Tensor, *, steps: int, lr: float, betas: tuple[float, float]) -> None:
+    """One step of Adam on one row of numbers: x and its moments (m, v) are changed in place, the gradient g is left as it is.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  x = x - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + ADAM_EPS).
+
+    Args:
+        x: [P] what moves.
+        moments: m and v, [P] each.
+        gradient: [P] g.
+        steps: t, this one counted.
+        lr: learning rate.
+        betas: b1 and b2.
+
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+    (mean, square), (first, second) = moments, betas
+    mean.lerp_(gradient, 1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    spread = square.sqrt().div_(math.sqrt(1 - second**steps)).add_(ADAM_EPS)
+    x.addcdiv_(mean, spread, value=-lr / (1 - first**steps))
 
 
 def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from rcgnn.config import TrainConfig
+from rcgnn.numerics import adam_step
 
 BETAS = (0.9, 0.999)
-EPS = 1e-8
 
 Schedule = Callable[[float | None], float]
 """Called at each evaluation with the held-out loss (None where there is none); returns the learning rate from then on."""
@@ -41,13 +41,9 @@ class Adam:
 
     def step(self, gradient: Tensor) -> None:
         """Move `x` in place; `gradient` is left as it is."""
-        first, second = BETAS
         self.steps += 1
         slope = torch.add(gradient, self.x, alpha=self.weight_decay)
-        self.mean.lerp_(slope, 1 - first)
-        self.square.mul_(second).addcmul_(slope, slope, value=1 - second)
-        spread = self.square.sqrt().div_(math.sqrt(1 - second**self.steps)).add_(EPS)
-        self.x.addcdiv_(self.mean, spread, value=-self.lr / (1 - first**self.steps))
+        adam_step(self.x, (self.mean, self.square), slope, steps=self.steps, lr=self.lr, betas=BETAS)
 
 
 class Plateau:

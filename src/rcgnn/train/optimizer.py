@@ -5,16 +5,16 @@ Written out: torch's own loads its compiler first (two seconds) and goes through
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rcgnn.numerics import ADAM_EPS, adam_step
+
 BETAS = (0.9, 0.99)
 """With these one AdamW update is at most 2.35 lr whatever the gradient; with (.9, .999) it is 7.27 lr."""
-EPS = 1e-8
 
 
 class AdamW:
@@ -49,13 +49,9 @@ class AdamW:
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
         """Move the parameters in place; `gradient` [P] is left as it is."""
-        first, second = BETAS
         self.steps += 1
         self.flat.mul_(1 - self.lr * self.weight_decay)
-        self.mean.lerp_(gradient, 1 - first)
-        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        spread = self.square.sqrt().div_(math.sqrt(1 - second**self.steps)).add_(EPS)
-        self.flat.addcdiv_(self.mean, spread, value=-self.lr / (1 - first**self.steps))
+        adam_step(self.flat, (self.mean, self.square), gradient, steps=self.steps, lr=self.lr, betas=BETAS)
 
     def metric(self, parameter: Tensor) -> Tensor | None:
         """`sqrt(vhat) + eps` of every entry, float64: what a gradient is divided by; None where this parameter does not move."""
@@ -63,7 +59,7 @@ class AdamW:
         if place is None or self.steps == 0:
             return None
         square = torch.split(self.square, self.sizes)[place].view_as(parameter).double()
-        return torch.sqrt(square / (1 - BETAS[1] ** self.steps)) + EPS
+        return torch.sqrt(square / (1 - BETAS[1] ** self.steps)) + ADAM_EPS
 
     def state_dict(self) -> dict[str, Any]:
         """Steps and moments, not copied."""
