@@ -26,8 +26,32 @@ COLLINEAR = 1e-5
 """A feature with less variance than this beside those inside is what they are."""
 
 
+class _Given:
+    """What is left of every feature, and of it beside the target: `power` and `cross` of `Partial`."""
+
+    y: int
+    power: FloatArray
+    cross: FloatArray
+
+    @property
+    def unexplained(self) -> float:
+        """Variance of the target given the features inside, at least `TINY`."""
+        return max(float(self.power[self.y]), TINY)
+
+    def explained(self, only: IntArray | None = None) -> FloatArray:
+        """[P] share of that variance which each feature alone would explain; 0 for what is inside or collinear with it.
+
+        Args:
+            only: these features; None: all.
+        """
+        power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
+        share = cross**2 / (np.maximum(power, COLLINEAR) * self.unexplained)
+        share[power <= COLLINEAR] = 0.0
+        return np.asarray(share)
+
+
 @dataclass(frozen=True, eq=False)
-class Partial:
+class Partial(_Given):
     """Moments of all features and one target, given the features inside.
 
     Attributes:
@@ -62,28 +86,13 @@ class Partial:
 
     def adding(self, feature: int) -> Partial:
         """Given one feature more, whose `power` must be above 0."""
-        row = self.gram.rows(np.array([feature]))[0] - self.factor[:, feature] @ self.factor
-        row /= np.sqrt(row[feature])
+        row = _next_row(self.gram, self.factor, feature)
         inside, factor = np.concatenate([self.inside, [feature]]), np.concatenate([self.factor, row[None]])
         return Partial(self.gram, self.y, inside, factor, self.power - row**2, self.cross - row[self.y] * row)
 
     def without(self, feature: int) -> Partial:
         """Given one feature less."""
         return Partial.of(self.gram, self.y, self.inside[self.inside != feature])
-
-    @property
-    def unexplained(self) -> float:
-        """Variance of the target given the features inside, at least `TINY`."""
-        return max(float(self.power[self.y]), TINY)
-
-    def explained(self, only: IntArray | None = None) -> FloatArray:
-        """[P] share of that variance which each feature alone would explain; 0 for what is inside or collinear with it.
-
-        Args:
-            only: these features; None: all.
-        """
-        power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
-        return _explained(power, cross, self.unexplained)
 
     @cached_property
     def coefficients(self) -> FloatArray:
@@ -116,7 +125,7 @@ class Partial:
         return np.asarray(dtrtri(self.factor[:, self.inside])[0]) if self.inside.size else np.zeros((0, 0))
 
 
-class Growing:
+class Growing(_Given):
     """`Partial` in one place, for a search that adds feature after feature: nothing is copied, and what a removal costs is at hand.
 
     With r = R'^-1 gram[S, f] and s^2 = cov(f, f | S), one more feature f changes the inverse root by one column,
@@ -141,11 +150,6 @@ class Growing:
         self._coefficients[:count], self._informations[:count] = given.coefficients, given.informations
 
     @property
-    def unexplained(self) -> float:
-        """See `Partial`."""
-        return max(float(self.power[self.y]), TINY)
-
-    @property
     def coefficients(self) -> FloatArray:
         """See `Partial`."""
         return self._coefficients[: len(self.inside)]
@@ -155,20 +159,12 @@ class Growing:
         """See `Partial`."""
         return self._informations[: len(self.inside)]
 
-    def explained(self, only: IntArray | None = None) -> FloatArray:
-        """See `Partial`."""
-        power, cross = (self.power, self.cross) if only is None else (self.power[only], self.cross[only])
-        return _explained(power, cross, self.unexplained)
-
     def add(self, feature: int) -> None:
         """One feature more, whose `power` must be above 0."""
         count = len(self.inside)
-        column, row = self._factor[:count, feature], self._factor[count]
-        np.subtract(self.gram.rows(np.array([feature]))[0], column @ self._factor[:count], out=row)
-        size = float(np.sqrt(row[feature]))
-        row /= size
-        said = float(row[self.y])
-        change = self._inverse[:count, :count] @ column
+        row = self._factor[count] = _next_row(self.gram, self._factor[:count], feature)
+        size, said = float(row[feature]), float(row[self.y])
+        change = self._inverse[:count, :count] @ self._factor[:count, feature]
         change /= -size
         self._inverse[:count, count], self._inverse[count, count] = change, 1.0 / size
         self._coefficients[:count] += said * change
@@ -187,10 +183,11 @@ class Growing:
         )
 
 
-def _explained(power: FloatArray, cross: FloatArray, unexplained: float) -> FloatArray:
-    share = cross**2 / (np.maximum(power, COLLINEAR) * unexplained)
-    share[power <= COLLINEAR] = 0.0
-    return np.asarray(share)
+def _next_row(gram: Gram, factor: FloatArray, feature: int) -> FloatArray:
+    """[P] the row of W that one more feature adds; at the feature itself it is the root of its power."""
+    row = gram.rows(np.array([feature]))[0] - factor[:, feature] @ factor
+    row /= np.sqrt(row[feature])
+    return row
 
 
 def _forward(block: FloatArray, rows: FloatArray) -> FloatArray:

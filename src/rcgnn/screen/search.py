@@ -155,7 +155,6 @@ def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray, room
         weakest = int(spare.argmin())
         if spare[weakest] >= 0:
             break
-        left = [one for one in given.inside if one != chosen[weakest]]
-        given = Growing(Partial.of(given.gram, given.y, np.array(left, np.int64)), room)
+        given = Growing(given.partial().without(chosen[weakest]), room)
         dropped.append(chosen.pop(weakest))
     return given, dropped
