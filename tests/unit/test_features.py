@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcgnn.screen.features import BASES, CLIP, Offer, Tables, build, from_moment, rows_of
+from rcgnn.screen import features as room
+from rcgnn.screen.features import BASES, CLIP, Offer, Tables, build, columns_of, from_moment, rows_of, weighed
 from rcgnn.screen.gram import RIDGE
 from rcgnn.screen.moments import moments
 
@@ -164,3 +165,25 @@ def test_known_moments_become_linear_features():
     np.testing.assert_allclose(found.gram.matrix - RIDGE * np.eye(9), moment / np.outer(scale, scale), atol=1e-12)
     assert (found.rows, found.lag.tolist(), found.value.tolist()) == (77, [0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2])
     assert found.owner[:, 0].tolist() == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize("sparse", [0, 8, 1000])
+@pytest.mark.parametrize("few", [False, True], ids=["every column", "some columns"])
+def test_a_weighed_sum_is_that_of_the_columns_laid_out(monkeypatch, sparse, few):
+    monkeypatch.setattr(room, "SPARSE", sparse)
+    tables = build(draws(), [slice(0, 50), slice(52, 60), slice(60, 120)], max_lag=K, basis="nonlinear")
+    rows = np.flatnonzero(np.random.default_rng(1).random(len(tables.at)) < 0.7)
+    paths = [np.random.default_rng(seed).standard_normal((len(tables.at), 2)) for seed in range(2)]
+    pairs = [(0, 1), (1, 1), (0, 2)]
+    columns = np.array([0, 1, 2, 5, 11, 13, 20, tables.plain, tables.plain + 4, tables.plain + 5]) if few else None
+    offer = Offer(pairs, columns, paths)
+    shown = tables.plain + K * len(pairs) if columns is None else len(columns)
+    features = np.random.default_rng(2).permutation(shown + 2)[: shown // 2 + 2]
+    weight = np.random.default_rng(3).standard_normal(len(features))
+    for draw, laid_out in enumerate(columns_of(tables, rows, offer, features)):
+        np.testing.assert_allclose(weighed(tables, draw, rows, offer, features, weight), laid_out @ weight, atol=1e-12)
+
+
+def test_a_weighed_sum_over_no_rows_is_empty():
+    tables = build(draws(1), [slice(0, 120)], max_lag=K, basis="linear")
+    assert weighed(tables, 0, np.zeros(0, np.int64), Offer(), np.array([1]), np.ones(1)).shape == (0,)

@@ -7,6 +7,7 @@ import pytest
 
 from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
+from rcgnn.screen import hidden
 from rcgnn.screen.drivers import infer
 from rcgnn.screen.features import build
 from rcgnn.screen.hidden import MARGIN, best_factors, best_links, competing, factors
@@ -66,6 +67,19 @@ def test_a_common_factor_beats_links_and_a_chain_beats_factors():
     assert margin < -MARGIN
     assert best_factors(np.eye(N), 500) == (0, 0.0)
     assert best_links(np.eye(N), 500, 0.5) == 0.0
+
+
+def test_the_best_graph_is_searched_for_only_where_links_in_one_order_do_not_win(monkeypatch):
+    searched = []
+    monkeypatch.setattr(hidden, "best_links", lambda *about: searched.append(best_links(*about)) or searched[-1])
+    line = 0.7 ** np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
+    count, margin = competing(line, 500, 0.5)
+    assert not searched
+    assert margin >= best_factors(line, 500)[1] - best_links(line, 500, 0.5) - 1e-9
+    common = 0.6 + 0.4 * np.eye(N)
+    assert competing(common, 500, 0.5) == (1, pytest.approx(best_factors(common, 500)[1] - max(searched)))
+    assert len(searched) == 1
+    assert count > 0
 
 
 def test_the_path_of_a_driver_is_inferred_with_its_reach():

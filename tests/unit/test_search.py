@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rcgnn.screen import search
 from rcgnn.screen.features import RIDGE, Features, from_moment
 from rcgnn.screen.gram import Dense
 from rcgnn.screen.partial import Growing, Partial
@@ -222,3 +223,18 @@ def test_copies_of_a_feature_do_not_both_enter():
     assert len(grown.chosen) == 1
     assert np.isfinite(grown.given.factor).all()
     assert RIDGE < 1e-5  # what keeps a copy apart from itself
+
+
+@given(st.integers(0, 10_000), st.floats(4.0, 60.0), st.booleans())
+def test_one_price_for_all_asks_only_the_best_and_finds_what_asking_all_would(seed, price, copied):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((200, 12)) @ rng.standard_normal((12, 12))
+    x[:, 7] = x[:, 4] if copied else x[:, 7]
+    features = from_moment(np.cov(x.T), 4, 200)
+    base, cost = start(features, 0), np.full(12, price)
+    one = grow(base, features.lag > 0, rows=200.0, penalty=cost, most=6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_one_price", lambda _: None)
+        each = grow(base, features.lag > 0, rows=200.0, penalty=cost, most=6)
+    assert one.chosen.tolist() == each.chosen.tolist()
+    np.testing.assert_allclose(one.given.cross, each.given.cross, atol=1e-9)

@@ -22,6 +22,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray, slabs, taken
 
 CLIP = 4.0
 """Scaled values beyond this many sd enter the polynomials at this value."""
+SPARSE = 8
+"""Of a row with more than so many times the columns that are needed only those are read."""
 HIDDEN = -1
 """Owner of a feature that is no sensor's: a hidden driver's path."""
 
@@ -208,6 +210,46 @@ def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -
     """`columns_of` some rows at a time: which of `rows`, and their features [S, m, q]."""
     for part in in_turn(slabs(len(rows), len(features)), *tables.draws):
         yield part, np.stack(columns_of(tables, rows[part], offer, features))
+
+
+def weighed(tables: Tables, draw: int, rows: IntArray, offer: Offer, features: IntArray, weight: FloatArray) -> FloatArray:
+    """[m] the sum of some features of an offer, each once and times its weight [q], at targets `rows` [m], rising; none is laid out.
+
+    A row of the table is multiplied by the weights of all lags at once, and what comes of it is read k rows later.
+    """
+    found = np.zeros(len(rows))
+    if not len(rows):
+        return found
+    table, at = tables.draws[draw], tables.at[rows]
+    first = int(at[0]) - tables.max_lag
+    block, at = table[first : at[-1] + 1], at - first
+    shown = tables.plain + tables.max_lag * len(offer.pairs) if offer.columns is None else len(offer.columns)
+    inner = features < shown
+    column, share = offer.absolute(features[inner]), weight[inner]
+    basis = column < tables.plain
+    lag, place = np.divmod(column[basis], table.shape[1])
+    of_lags = _by_lag(block, lag, place, share[basis], tables.max_lag)
+    if not basis.all():
+        lag, pair = np.divmod(column[~basis] - tables.plain, len(offer.pairs))
+        used, pair = np.unique(pair, return_inverse=True)
+        a, b = np.array(offer.pairs)[used].T
+        products = np.clip(block[:, a], -CLIP, CLIP) * np.clip(block[:, b], -CLIP, CLIP)
+        of_lags += _by_lag(products, lag + 1, pair, share[~basis], tables.max_lag)
+    for k in range(tables.max_lag + 1):
+        found += of_lags[at - k, k]
+    return found if inner.all() else found + offer.hidden[draw][rows][:, features[~inner] - shown] @ weight[~inner]
+
+
+def _by_lag(block: FloatArray, lag: IntArray, column: IntArray, weight: FloatArray, max_lag: int) -> FloatArray:
+    """[r, K+1] what each row of a block [r, columns] says at each lag, by the weights of some of its columns."""
+    used, column = np.unique(column, return_inverse=True)
+    by_lag = np.zeros((len(used), max_lag + 1))
+    by_lag[column, lag] = weight
+    if SPARSE * len(used) < block.shape[1]:
+        return np.asarray(block[:, used] @ by_lag)
+    whole = np.zeros((block.shape[1], max_lag + 1))
+    whole[used] = by_lag
+    return np.asarray(block @ whole)
 
 
 def features_at(tables: Tables, draw: int, rows: IntArray, offer: Offer) -> FloatArray:

@@ -33,6 +33,9 @@ class Gram(Protocol):
     def matrix(self) -> FloatArray:
         """[P, P] all of it."""
 
+    def row(self, feature: int) -> FloatArray:
+        """[P] of one feature; nobody may change it."""
+
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P] rows of some features."""
 
@@ -55,6 +58,10 @@ class Dense:
     def diagonal(self) -> FloatArray:
         """[P]."""
         return np.diag(self.matrix)
+
+    def row(self, feature: int) -> FloatArray:
+        """[P]."""
+        return self.matrix[feature]
 
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""
@@ -127,6 +134,10 @@ class Less:
         """[P, P]."""
         return self.rows(np.arange(len(self.total)))
 
+    def row(self, feature: int) -> FloatArray:
+        """[P]."""
+        return self.rows(np.array([feature]))[0]
+
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""
         out = self.out
@@ -168,6 +179,10 @@ class Beside:
         """[P + q, P + q]."""
         return np.block([[self.shared.matrix, self.cross], [self.cross.T, self.own]])
 
+    def row(self, feature: int) -> FloatArray:
+        """[P]."""
+        return self.rows(np.array([feature]))[0]
+
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P + q]."""
         first = len(self.cross)
@@ -203,6 +218,10 @@ class Masked:
     def matrix(self) -> FloatArray:
         """[P, P]."""
         return self.rows(np.arange(len(self.may)))
+
+    def row(self, feature: int) -> FloatArray:
+        """[P]."""
+        return self.rows(np.array([feature]))[0]
 
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""

@@ -11,6 +11,8 @@ Where factors win there are no same-step links, and `drivers` infers the paths o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rcgnn.screen.features import from_moment
@@ -69,15 +71,32 @@ def best_factors(correlation: FloatArray, rows: float) -> tuple[int, float]:
 
 def best_links(correlation: FloatArray, rows: float, gamma: float) -> float:
     """BIC above independence of the best acyclic same-step graph."""
+    models = _models(correlation, rows, gamma)
+    return _above_none(models, directed(models))
+
+
+def _models(correlation: FloatArray, rows: float, gamma: float) -> Scores:
     sensors = len(correlation)
-    own = from_moment(correlation, sensors, int(rows))
     price = np.full(sensors, extended_bic(rows, sensors, gamma))
-    models = Scores([own] * sensors, np.full(sensors, rows), lambda _: price, sensors - 1)
-    return sum(models.local(j, of_j).value(rows) - start(own, j).value(rows) for j, of_j in enumerate(directed(models)))
+    return Scores([from_moment(correlation, sensors, int(rows))] * sensors, np.full(sensors, rows), lambda _: price, sensors - 1)
+
+
+def _above_none(models: Scores, parents: Sequence[frozenset[int]]) -> float:
+    """BIC of the models of these parents above those of none."""
+    rows, own = float(models.rows[0]), models.features[0]
+    return sum(models.local(j, of_j).value(rows) - start(own, j).value(rows) for j, of_j in enumerate(parents))
+
+
+def _in_one_order(correlation: FloatArray) -> list[frozenset[int]]:
+    """Parents of every sensor: those that the others explain less well."""
+    place = np.argsort(np.argsort(np.diag(np.linalg.inv(correlation)), kind="stable"))
+    return [frozenset(np.flatnonzero(place < mine).tolist()) for mine in place]
 
 
 def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, float]:
     """(k, margin): the best number of hidden drivers and the BIC by which they beat same-step links; margin <= 0: they do not.
+
+    Where any links in one order of the sensors already do better, the best graph is not searched for, and the margin is that to these.
 
     Args:
         correlation: [N, N] of the innovations.
@@ -93,4 +112,7 @@ def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, 
     if rows <= 1:
         return 0, 0.0
     count, value = best_factors(correlation, rows)
-    return count, value - best_links(correlation, rows, gamma) if count else 0.0
+    if not count:
+        return 0, 0.0
+    margin = value - _above_none(_models(correlation, rows, gamma), _in_one_order(correlation))
+    return count, margin if margin <= 0 else min(margin, value - best_links(correlation, rows, gamma))

@@ -70,7 +70,9 @@ class Scores:
             features = self.features[target]
             if target not in self.bases:
                 self.bases[target] = start(features, target)
-            allowed = (features.lag > 0) | np.isin(features.owner, list(parents)).all(axis=1)
+            may = np.zeros(len(self.features) + 1, bool)  # the last one stands for hidden drivers, whose number is -1
+            may[list(parents)] = True
+            allowed = (features.lag > 0) | may[features.owner].all(axis=1)
             self.cache[key] = grow(
                 self.bases[target],
                 allowed,

@@ -185,7 +185,7 @@ class Growing(_Given):
 
 def _next_row(gram: Gram, factor: FloatArray, feature: int) -> FloatArray:
     """[P] the row of W that one more feature adds; at the feature itself it is the root of its power."""
-    row = gram.rows(np.array([feature]))[0] - factor[:, feature] @ factor
+    row = gram.row(feature) - factor[:, feature] @ factor
     row /= np.sqrt(row[feature])
     return row
 

@@ -6,6 +6,7 @@ hidden drivers are in from the start, free.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray
 
 ENTER = 1.02
 """A feature enters when its gain exceeds this many penalties; it leaves below one: no cycling."""
+MOST_EXPLAINED = 1.0 - 1e-9
+"""No feature explains more of what is left."""
 ROWS_PER_FEATURE = 5
 """A model of n rows chooses at most n over this many features."""
 
@@ -110,21 +113,47 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
     cost = np.broadcast_to(np.asarray(penalty, float), allowed.shape)
     open_ = allowed.copy()
     open_[base.forced], open_[given.y], open_[base.chosen] = False, False, False
-    threshold = ENTER * cost
+    price = _one_price(np.append(cost[open_], cost[base.chosen]))
     for _ in range(3 * most):
-        surplus = gains(given, freedom(rows, len(base.forced) + len(chosen))) - threshold
-        surplus[~open_] = -np.inf
-        best = int(surplus.argmax())
-        if surplus[best] <= 0 or len(chosen) >= most:
+        worth = freedom(rows, len(base.forced) + len(chosen))
+        best = _dearest(given, open_, worth, ENTER * cost) if price is None else _largest(given, open_, worth, ENTER * price)
+        if best is None or len(chosen) >= most:
             break
         given.add(best)
         chosen.append(best)
         open_[best] = False
-        given, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost, most)
+        given, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost if price is None else price, most)
         if best in dropped:
             break
         open_[dropped] = allowed[dropped]
     return Local(np.array(chosen, np.int64), base.forced, float(cost[chosen].sum()), given.partial())
+
+
+def _one_price(cost: FloatArray) -> float | None:
+    """The price of every feature that may enter or leave; None where they differ."""
+    return float(cost[0]) if cost.size and (cost == cost[0]).all() else None
+
+
+def _dearest(given: Growing, open_: BoolArray, rows: float, threshold: FloatArray) -> int | None:
+    """The feature whose gain exceeds its threshold by most; None where none does."""
+    surplus = np.where(open_, gains(given, rows) - threshold, -np.inf)
+    best = int(surplus.argmax())
+    return best if surplus[best] > 0 else None
+
+
+def _largest(given: Growing, open_: BoolArray, rows: float, threshold: float) -> int | None:
+    """The same where all thresholds are one: then the feature that explains most is asked alone."""
+    share = np.where(open_, given.cross**2 / np.maximum(given.power, COLLINEAR), 0.0)
+    while share[best := int(share.argmax())] > 0:
+        if given.power[best] > COLLINEAR:
+            return best if gain(float(share[best]) / given.unexplained, rows) > threshold else None
+        share[best] = 0.0
+    return None
+
+
+def gain(share: float, rows: float) -> float:
+    """Likelihood-ratio statistic -n ln(1 - r^2) of a feature that explains this share of what is left."""
+    return -rows * math.log1p(-min(share, MOST_EXPLAINED))
 
 
 def gains(given: Partial | Growing, rows: float, only: IntArray | None = None) -> FloatArray:
@@ -135,7 +164,7 @@ def gains(given: Partial | Growing, rows: float, only: IntArray | None = None) -
         rows: n, the rows that count.
         only: these features; None: all.
     """
-    return np.asarray(-rows * np.log1p(-np.minimum(given.explained(only), 1.0 - 1e-9)))
+    return np.asarray(-rows * np.log1p(-np.minimum(given.explained(only), MOST_EXPLAINED)))
 
 
 def removal_gains(given: Partial | Growing, rows: float) -> FloatArray:
@@ -143,17 +172,30 @@ def removal_gains(given: Partial | Growing, rows: float) -> FloatArray:
     return np.asarray(rows * np.log1p(given.coefficients**2 / (given.informations * given.unexplained)))
 
 
-def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray, room: int) -> tuple[Growing, list[int]]:
+def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | float, room: int) -> tuple[Growing, list[int]]:
     """Remove from `chosen`, in place, while the weakest is worth less than its penalty; what is not chosen entered before them.
+
+    Args:
+        given: moments given all that is in.
+        chosen: what may leave.
+        rows: n, the rows that count.
+        cost: [P] penalty of each feature, or the one of all.
+        room: features that may be added.
 
     Returns:
         The moments given what is left, and what was removed.
     """
     dropped: list[int] = []
     while chosen:
-        spare = removal_gains(given, rows)[-len(chosen) :] - cost[chosen]
-        weakest = int(spare.argmin())
-        if spare[weakest] >= 0:
+        share = given.coefficients[-len(chosen) :] ** 2 / given.informations[-len(chosen) :]
+        if isinstance(cost, float):
+            weakest = int(share.argmin())
+            spare = rows * math.log1p(float(share[weakest]) / given.unexplained) - cost
+        else:
+            all_spare = rows * np.log1p(share / given.unexplained) - cost[chosen]
+            weakest = int(all_spare.argmin())
+            spare = all_spare[weakest]
+        if spare >= 0:
             break
         given = Growing(given.partial().without(chosen[weakest]), room)
         dropped.append(chosen.pop(weakest))

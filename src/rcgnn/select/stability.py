@@ -85,9 +85,14 @@ class _Half:
     def removal(self, picked: IntArray) -> float:
         """Likelihood-ratio statistic of taking columns out (column 0 is the target)."""
         b = self.b[picked - 1]
+        if len(picked) == 1:
+            inside = float(self.inverse[picked[0] - 1, picked[0] - 1])
+            return self._worth(float(b[0]) ** 2 / inside if inside > 0 else 0.0)
         block = self.inverse[np.ix_(picked - 1, picked - 1)]
-        explained = max(float(b @ np.linalg.pinv(block, hermitian=True) @ b), 0.0)
-        return float(self.rows * np.log1p(explained / self.unexplained))
+        return self._worth(float(b @ np.linalg.pinv(block, hermitian=True) @ b))
+
+    def _worth(self, explained: float) -> float:
+        return float(self.rows * np.log1p(max(explained, 0.0) / self.unexplained))
 
 
 def _statistics(gram: FloatArray, rows: float) -> _Half | None:
