@@ -1,7 +1,8 @@
 """The network trained in a process of its own while this one decides: it changes no verdict, so neither waits for the other.
 
-The other process is this very Python with this very code, on one thread; it is told over a pipe, and its answer is the one that
-training here would give. Where it cannot be started, or dies, the network is trained here.
+Own histories need no candidate: the other process trains them while this one smooths and screens. It is this very Python with this
+very code, on one thread; it is told over a pipe, and its answer is the one that training here would give. Where it cannot be started,
+or dies, the network is trained here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcgnn.budget import Budget
 from rcgnn.config import Config
@@ -32,6 +33,9 @@ from rcgnn.rerun import Repeated, until_links
 from rcgnn.screen.structural import Screened
 from rcgnn.stages import KINDS, SMALL, OnRecord, threads
 from rcgnn.store import Store
+
+if TYPE_CHECKING:
+    from rcgnn.train.own import Own
 
 LEAST_CELLS, MOST_CELLS = 40_000, 4_000_000
 """Rows times sensors of the tables that are worth a process, which takes 2 s to start and is sent the table."""
@@ -51,24 +55,38 @@ class Task:
 
     Attributes:
         prepared: the table, cleaned and scaled.
-        screened: the screen's answer.
         config: all settings.
         store: where another process keeps states of training, and trained networks, and finds them again; None: nowhere.
     """
 
     prepared: Prepared
-    screened: Screened
     config: Config
     store: Store | None = None
 
+    def own_past(self, told: Told) -> Own | None:
+        """Phase 1 of the training, for which no screen is needed; None where that was done and more."""
+        from rcgnn.refine import own_past
+
+        with threads(self.prepared.scaled.shape[1]):
+            return own_past(self.prepared, self.config, progress=told.progress, store=self.store)
+
     def done(
-        self, told: Told, keeper: Keeper, over: Callable[[], bool] = lambda: False, again: Callable[[], bool] = lambda: True
+        self,
+        screened: Screened,
+        told: Told,
+        keeper: Keeper,
+        *,
+        own: Own | None = None,
+        over: Callable[[], bool] = lambda: False,
+        again: Callable[[], bool] = lambda: True,
     ) -> Repeated[Refined]:
         """The network, trained in this process, and once more where it lost every link.
 
         Args:
+            screened: the screen's answer.
             told: who is told meanwhile.
             keeper: of states of training, and of trained networks.
+            own: what `own_past` gave.
             over: see `train`.
             again: is there time for another training?
         """
@@ -81,7 +99,16 @@ class Task:
 
             def make() -> Refined:
                 made.append(
-                    refine(self.prepared, self.screened, settings, progress=told.progress, on_record=keep, over=over, store=keeper.store)
+                    refine(
+                        self.prepared,
+                        screened,
+                        settings,
+                        progress=told.progress,
+                        on_record=keep,
+                        over=over,
+                        store=keeper.store,
+                        own=own,
+                    )
                 )
                 return made[0]
 
@@ -95,15 +122,15 @@ class Task:
                 once, lambda refined: refined.links if again() else None, self.config, progress=told.progress, on_record=told.on_record
             )
 
-    def alone(self, told: Told) -> Repeated[Refined]:
+    def alone(self, screened: Screened, told: Told, own: Own | None = None) -> Repeated[Refined]:
         """The same without a budget, in a process that has nothing else to do."""
-        return self.done(told, Keeper(self.store, KINDS, Budget()))
+        return self.done(screened, told, Keeper(self.store, KINDS, Budget()), own=own)
 
 
 class Aside:
-    """Another process that trains, from `begin` until it is asked for its `answer`."""
+    """Another process that trains: own histories at once, the links from `begin` on, until it is asked for its `answer`."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task) -> None:
         here, there = socket.socketpair()
         with here, there:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, this code
@@ -115,15 +142,18 @@ class Aside:
                 stderr=subprocess.DEVNULL,
             )
             self._pipe = Connection(here.detach())
-        self._news = SimpleQueue[tuple[str, Any]]()
-        self._task: Task | None = None
-        self._talking: Thread | None = None
-
-    def begin(self, task: Task) -> None:
-        """Train from now on."""
         self._task = task
-        self._talking = Thread(target=self._talk, args=(task,), daemon=True)
-        self._talking.start()
+        self._screened: Screened | None = None
+        self._news, self._orders = SimpleQueue[tuple[str, Any]](), SimpleQueue[Any]()
+        self._orders.put(task)
+        self._talking = [Thread(target=talk, daemon=True) for talk in (self._tell, self._listen)]
+        for thread in self._talking:
+            thread.start()
+
+    def begin(self, screened: Screened) -> None:
+        """There are candidates: train the links from now on."""
+        self._screened = screened
+        self._orders.put(screened)
 
     def answer(self, told: Told) -> Repeated[Refined]:
         """Wait for the network; what was told meanwhile, and is told from now on, is passed on.
@@ -131,7 +161,7 @@ class Aside:
         Raises:
             RcgnnError: what the training raised.
         """
-        if self._task is None:
+        if self._screened is None:
             raise ValueError("nothing was begun")
         records = 0
         while True:
@@ -147,19 +177,25 @@ class Aside:
             elif kind == "failed":
                 raise what
             else:
-                return self._task.alone(told._replace(on_record=_after(records, told.on_record)))
+                return self._task.alone(self._screened, told._replace(on_record=_after(records, told.on_record)))
 
     def end(self) -> None:
         """Whatever it does, it is not needed any longer."""
         self._process.kill()
         self._process.wait()
-        if self._talking is not None:
-            self._talking.join()  # the other end is gone, so it ends; the pipe must not be closed under it
+        self._orders.put(None)
+        for thread in self._talking:
+            thread.join()  # the other end is gone, so they end; the pipe must not be closed under them
         self._pipe.close()
 
-    def _talk(self, task: Task) -> None:
+    def _tell(self) -> None:
+        """Hand over one order after the other: a process reads only when it has loaded its libraries, and nobody waits for that."""
+        with suppress(OSError):
+            while (order := self._orders.get()) is not None:
+                self._pipe.send(order)
+
+    def _listen(self) -> None:
         try:
-            self._pipe.send(task)
             while True:
                 self._news.put(self._pipe.recv())
         except (EOFError, OSError):
@@ -167,12 +203,12 @@ class Aside:
 
 
 @contextmanager
-def aside(*, wanted: bool) -> Iterator[Aside | None]:
-    """Another process, which loads torch at once; None where none is wanted or there can be none."""
+def aside(task: Task, *, wanted: bool) -> Iterator[Aside | None]:
+    """Another process, which begins at once; None where none is wanted or there can be none."""
     other = None
     if wanted:
         with suppress(OSError):
-            other = Aside()
+            other = Aside(task)
     try:
         yield other
     finally:
@@ -191,27 +227,30 @@ def pays(rows: int, sensors: int) -> bool:
 
 
 def serve(handle: int) -> None:
-    """The other process: one task in, news and the answer out. It ends when the pipe does."""
+    """The other process: a task and the screen's answer in, news and the network out. It ends when the pipe does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe, orders = Connection(handle), SimpleQueue[Any]()
+    Thread(target=_hear, args=(pipe, orders), daemon=True).start()
     import rcgnn.refine  # noqa: F401 - while the task is not there yet
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = Connection(handle)
-    with suppress(EOFError, OSError):
-        task: Task = pipe.recv()
-        Thread(target=_end_with, args=(pipe,), daemon=True).start()
+    task: Task = orders.get()
+    with suppress(OSError):
+        told = Told(lambda stage, info: pipe.send(("progress", (stage, dict(info)))), lambda record: pipe.send(("record", record)))
         try:
-            told = Told(lambda stage, info: pipe.send(("progress", (stage, dict(info)))), lambda record: pipe.send(("record", record)))
-            done = task.alone(told)
+            own = task.own_past(told)
+            done = task.alone(orders.get(), told, own)
         except RcgnnError as error:
             pipe.send(("failed", error))
         else:
             pipe.send(("done", done))
+        orders.get()  # nothing more comes
 
 
-def _end_with(pipe: Connection) -> None:
-    """Nothing more comes: when the pipe ends, whoever asked is gone, and nobody else may write into its run folder."""
+def _hear(pipe: Connection, orders: SimpleQueue[Any]) -> None:
+    """Orders as they come. When the pipe ends, whoever asked is gone, and nobody else may write into its run folder."""
     with suppress(EOFError, OSError):
-        pipe.recv()
+        while True:
+            orders.put(pipe.recv())
     os._exit(1)
 
 

@@ -166,19 +166,21 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
-    with course.stage("smooth"):
-        signal, keep = course.keeper.kept("smooth", lambda: signal_of(prepared, config, course))
-    found = Found(prepared, signal, Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal), prior)
-    findings = told(findings, report, prepared.scaled.names, signal.selection, found.material.unit, found.material.offset)
-    bases = bases_of(prepared, config)
-    sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
-    sample = thin.thinned(sample, bases)
-    findings += [*bridged(signal.bridged), *width.about(config.screen.basis, len(bases), config.data.lags), *thin.about(sample, len(keep))]
-    with aside(wanted=_beside(prepared, config, course.budget)) as other:
+    task = Task(prepared, config, course.keeper.store)
+    with aside(task, wanted=_beside(prepared, config, course.budget)) as other:
+        with course.stage("smooth"):
+            signal, keep = course.keeper.kept("smooth", lambda: signal_of(prepared, config, course))
+        found = Found(prepared, signal, Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal), prior)
+        findings = told(findings, report, prepared.scaled.names, signal.selection, found.material.unit, found.material.offset)
+        bases = bases_of(prepared, config)
+        sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
+        sample = thin.thinned(sample, bases)
+        findings += [*bridged(signal.bridged), *width.about(config.screen.basis, len(bases), config.data.lags)]
+        findings += thin.about(sample, len(keep))
         with course.spread(sample) as looks:
             with course.stage("screen"):
                 screened = screened_by(sample, bases, config, course)
-            network = _Network(_untrained(prepared, screened, config), Task(prepared, screened, config, course.keeper.store), other)
+            network = _Network(_untrained(prepared, screened, config), task, screened, other)
             network.begin()
             with course.stage("decide"):
                 decision = course.keeper.unless_interrupted(
@@ -192,19 +194,21 @@ class _Network(NamedTuple):
 
     idle: str | None
     task: Task
+    screened: Screened
     other: Aside | None
 
     def begin(self) -> None:
         """Now, where another process does it."""
         if self.other is not None and self.idle is None:
-            self.other.begin(self.task)
+            self.other.begin(self.screened)
 
     def trained(self, course: Course) -> Repeated[Refined]:
         """What came of it."""
         budget, told = course.budget, Told(course.progress, course.on_record)
         if self.other is not None:
             return self.other.answer(told)
-        return self.task.done(told, course.keeper, over=lambda: not budget.allows("epochs"), again=lambda: budget.left() > 0)
+        over, again = (lambda: not budget.allows("epochs")), (lambda: budget.left() > 0)
+        return self.task.done(self.screened, told, course.keeper, over=over, again=again)
 
 
 def _answered(

@@ -11,6 +11,7 @@ import torch
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
+from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator, repeatable, rounded
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
@@ -19,14 +20,39 @@ from rcgnn.select.gain import held_out_gain
 from rcgnn.series import BoolArray, IntArray
 from rcgnn.store import Store
 from rcgnn.train.checkpoint import States
+from rcgnn.train.own import Own, own_histories
 from rcgnn.train.shared import Build
-from rcgnn.train.trainer import train
+from rcgnn.train.trainer import parts, train
 from rcgnn.train.training import pick_device
 
 MOST_ROWS, MOST_CELLS, PIECE = 50_000, 1_000_000, 1000
 """Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; `data.stride` has them all."""
 MOST_RUNNERS_UP = 3
 """Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
+
+
+def own_past(prepared: Prepared, config: Config, *, progress: Progress, store: Store | None = None) -> Own | None:
+    """Phase 1 of the training, before there are candidates: what `refine` begins with unless it is given this.
+
+    Args:
+        prepared: see `refine`.
+        config: see `refine`.
+        progress: see `refine`.
+        store: see `refine`.
+
+    Returns:
+        None where a state of phase 2 was kept, which goes on without it.
+    """
+    if States.of(store, config).load("links") is not None:
+        return None
+    scaled = prepared.scaled
+    fitted, valid, _ = _windows(prepared, config)
+    none = torch.zeros(config.data.lags + 1, *[scaled.shape[1]] * 2, dtype=torch.bool)
+    network, device = _network(Build(scaled.shape[1], config.model, none, None, len(scaled.regime_names)), config)
+    with repeatable(device, config.train.precision), rounded(device, config.train.precision):
+        data, blocks = parts(fitted, valid, config, device)
+        states = States.of(store, config, "without candidates")
+        return own_histories(network, data, blocks, config, names=scaled.names, progress=progress, states=states)
 
 
 def refine(  # noqa: PLR0913 - what it works on, then how it reports
@@ -38,6 +64,7 @@ def refine(  # noqa: PLR0913 - what it works on, then how it reports
     on_record: Callable[[HealthRecord], None] | None,
     over: Callable[[], bool] = lambda: False,
     store: Store | None = None,
+    own: Own | None = None,
 ) -> Refined:
     """Train the network and evaluate its links.
 
@@ -49,19 +76,13 @@ def refine(  # noqa: PLR0913 - what it works on, then how it reports
         on_record: called with every health record.
         over: see `train`.
         store: where states of training are kept, and found again; None: nowhere.
+        own: what `own_past` gave.
     """
-    scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
-    used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
-    if not long_enough(scaled, held, used, max_lag):
-        used = np.ones_like(used)  # the pieces miss the few runs that are long enough
-    length = max(config.data.window, max_lag + 2)
-    stride = config.data.stride
-    fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held & used, held & used))
+    scaled = prepared.scaled
+    fitted, valid, used = _windows(prepared, config)
     candidates = choose(screened)
     order = torch.from_numpy(lag0_order(screened))
-    build = Build(scaled.shape[1], config.model, torch.from_numpy(candidates), order, len(scaled.regime_names))
-    device = pick_device(config.device)
-    network = build.network(generator(config.seed, "network")).to(device)
+    network, device = _network(Build(scaled.shape[1], config.model, torch.from_numpy(candidates), order, len(scaled.regime_names)), config)
     facts = known(prepared, screened)
     states = States.of(store, config)
     with repeatable(device, config.train.precision), rounded(device, config.train.precision):
@@ -76,11 +97,30 @@ def refine(  # noqa: PLR0913 - what it works on, then how it reports
             facts=facts,
             over=over,
             states=states,
+            own=own,
         )
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     thinned = None if used.all() else (int(used.sum()), len(used))
     return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped, thinned)
+
+
+def _windows(prepared: Prepared, config: Config) -> tuple[Windows, Windows, BoolArray]:
+    """Windows to train on, held-out ones, and [T] the rows that either may reach over."""
+    scaled, held, max_lag = prepared.scaled, prepared.held, config.data.lags
+    used = spread_rows(held, scaled.shape[1], thin=config.data.stride is None)
+    if not long_enough(scaled, held, used, max_lag):
+        used = np.ones_like(used)  # the pieces miss the few runs that are long enough
+    length = max(config.data.window, max_lag + 2)
+    stride = config.data.stride
+    fitted, valid = (Windows.of(scaled, length=length, stride=stride, max_lag=max_lag, rows=rows) for rows in (~held & used, held & used))
+    return fitted, valid, used
+
+
+def _network(build: Build, config: Config) -> tuple[CausalNet, torch.device]:
+    """Its first weights hang on the seed; those of own histories not on the candidates."""
+    device = pick_device(config.device)
+    return build.network(generator(config.seed, "network")).to(device), device
 
 
 def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:

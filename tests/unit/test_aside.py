@@ -16,6 +16,7 @@ from rcgnn.aside import Aside, Task, Told, aside, pays
 from rcgnn.config import Config
 from rcgnn.errors import InputError
 from rcgnn.pipeline import Fit, fit_series
+from rcgnn.screen.structural import Screened
 from rcgnn.store import Pace, Store
 from rcgnn.synth import simulate
 
@@ -45,14 +46,19 @@ def fitted() -> Fit:
 
 @pytest.fixture(scope="module")
 def task(fitted) -> Task:
-    return Task(fitted.prepared, fitted.screened, CONFIG)
+    return Task(fitted.prepared, CONFIG)
 
 
-def test_the_other_process_gives_the_same_network_and_tells_the_same(task):
+@pytest.fixture(scope="module")
+def screened(fitted) -> Screened:
+    return fitted.screened
+
+
+def test_the_other_process_gives_the_same_network_and_tells_the_same(task, screened):
     here, there = Heard(), Heard()
-    own = task.alone(here.told)
-    with aside(wanted=True) as other:
-        other.begin(task)
+    own = task.alone(screened, here.told)
+    with aside(task, wanted=True) as other:
+        other.begin(screened)
         found = other.answer(there.told)
     assert found.last.state.keys() == own.last.state.keys()
     for name, weights in own.last.state.items():
@@ -62,13 +68,55 @@ def test_the_other_process_gives_the_same_network_and_tells_the_same(task):
     assert there.epochs == here.epochs
 
 
-def test_it_takes_up_what_was_kept_before(task, tmp_path, monkeypatch):
+def test_own_histories_do_not_ask_for_candidates(task, screened):
+    """Phase 1 of a network without candidates is that of the network with them, to the bit."""
+    before, within, after = Heard(), Heard(), Heard()
+    own = task.own_past(before.told)
+    known, anew = task.alone(screened, after.told, own), task.alone(screened, within.told)
+    assert len(before.epochs) >= 3
+    assert before.epochs + after.epochs == within.epochs
+    assert after.lines() == within.lines()
+    for name, weights in anew.last.state.items():
+        np.testing.assert_array_equal(known.last.state[name], weights)
+
+
+def test_own_histories_are_trained_before_the_screen_has_an_answer(task, screened):
+    there = Heard()
+    with aside(task, wanted=True) as other:
+        news = other._news.get(timeout=60)
+        assert news[0] == "progress"
+        other._news.put(news)
+        other.begin(screened)
+        other.answer(there.told)
+    assert len(there.records) == 3
+
+
+def test_own_histories_go_on_from_what_was_kept_and_are_left_out_where_links_were_begun(task, screened, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pace, "allows", lambda *_: True)
+    kept = replace(task, store=Store.begin(tmp_path, {}))
+    first, again, third = Heard(), Heard(), Heard()
+    own = kept.own_past(first.told)
+    same = kept.own_past(again.told)
+    assert len(again.epochs) < len(first.epochs)
+    for name, weights in own.parameters.items():
+        np.testing.assert_array_equal(same.parameters[name], weights)
+    with pytest.raises(KeyboardInterrupt):
+        kept.alone(screened, Told(third.told.progress, _stop_after_two), own)
+    assert kept.own_past(third.told) is None
+
+
+def _stop_after_two(record) -> None:
+    if record.epoch == 2:
+        raise KeyboardInterrupt
+
+
+def test_it_takes_up_what_was_kept_before(task, screened, tmp_path, monkeypatch):
     monkeypatch.setattr(Pace, "allows", lambda *_: True)
     kept = replace(task, store=Store.begin(tmp_path, {}))
     here, there = Heard(), Heard()
-    own = kept.alone(here.told)
-    with aside(wanted=True) as other:
-        other.begin(kept)
+    own = kept.alone(screened, here.told)
+    with aside(kept, wanted=True) as other:
+        other.begin(screened)
         found = other.answer(there.told)
     assert there.lines() == here.lines()
     assert there.epochs == []  # nothing was trained again
@@ -76,13 +124,13 @@ def test_it_takes_up_what_was_kept_before(task, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, after):
+def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, screened, after):
     here, there = Heard(), Heard()
-    own = task.alone(here.told)
-    with aside(wanted=True) as other:
+    own = task.alone(screened, here.told)
+    with aside(task, wanted=True) as other:
         if after == 0:
             os.kill(other._process.pid, signal.SIGKILL)
-        other.begin(task)
+        other.begin(screened)
         if after == 1:
             kept = []
             while not kept or kept[-1][0] != "record":
@@ -95,23 +143,23 @@ def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_tol
     np.testing.assert_array_equal(found.last.weights, own.last.weights)
 
 
-def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, monkeypatch):
+def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, screened, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    asked = Task(task.prepared, task.screened, CONFIG.override(["device=cuda"]))
+    asked = Task(task.prepared, CONFIG.override(["device=cuda"]))
     with pytest.raises(InputError) as here:
-        asked.alone(Heard().told)
-    with aside(wanted=True) as other:
-        other.begin(asked)
+        asked.alone(screened, Heard().told)
+    with aside(asked, wanted=True) as other:
+        other.begin(screened)
         with pytest.raises(InputError) as there:
             other.answer(Heard().told)
     assert str(there.value) == str(here.value)
 
 
-def test_the_process_ends_with_the_block_whatever_ends_it(task):
+def test_the_process_ends_with_the_block_whatever_ends_it(task, screened):
     def interrupted() -> None:
-        with aside(wanted=True) as other:
+        with aside(task, wanted=True) as other:
             processes.append(other._process)
-            other.begin(task)
+            other.begin(screened)
             raise KeyboardInterrupt
 
     processes = []
@@ -120,9 +168,9 @@ def test_the_process_ends_with_the_block_whatever_ends_it(task):
     assert processes[0].poll() is not None
 
 
-def test_the_pipe_is_not_closed_while_a_task_is_being_handed_over(task):
+def test_the_pipe_is_not_closed_while_an_order_is_being_handed_over(task, screened):
     open_while_sent = []
-    with aside(wanted=True) as other:
+    with aside(task, wanted=True) as other:
         send = other._pipe.send
 
         def slow(what):
@@ -131,16 +179,17 @@ def test_the_pipe_is_not_closed_while_a_task_is_being_handed_over(task):
             open_while_sent.append(not other._pipe.closed)
             send(what)
 
+        other._news.get()  # the task was handed over
         other._pipe.send = slow
-        other.begin(task)
+        other.begin(screened)
     assert open_while_sent == [True]
 
 
-def test_none_is_started_where_none_is_wanted_or_can_be(monkeypatch):
-    with aside(wanted=False) as other:
+def test_none_is_started_where_none_is_wanted_or_can_be(task, monkeypatch):
+    with aside(task, wanted=False) as other:
         assert other is None
     monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
-    with aside(wanted=True) as other:
+    with aside(task, wanted=True) as other:
         assert other is None
 
 
@@ -166,7 +215,7 @@ def test_it_pays_where_there_is_a_second_processor_and_a_table_of_some_size(monk
 def test_a_fit_is_the_same_with_a_process_beside_it(fitted, monkeypatch):
     started = []
     real = Aside.begin
-    monkeypatch.setattr(Aside, "begin", lambda self, task: (started.append(task), real(self, task)))
+    monkeypatch.setattr(Aside, "begin", lambda self, screened: (started.append(screened), real(self, screened)))
     monkeypatch.setattr(pipeline, "pays", lambda *_: True)
     beside = fit_series(SERIES, CONFIG)
     assert len(started) == 1

@@ -28,7 +28,7 @@ class States:
 
     Attributes:
         store: where they are kept; None: nowhere.
-        key: digest of layout and settings: a state of an earlier attempt, with other losses, is of no use.
+        key: digest of layout, settings and kind: a state of an earlier attempt, with other losses, or of another network is of no use.
     """
 
     store: Store | None = None
@@ -36,9 +36,9 @@ class States:
     pace: Pace = field(default_factory=Pace)
 
     @classmethod
-    def of(cls, store: Store | None, config: Config) -> States:
-        """Those of a training with these settings."""
-        return cls(store, hashlib.sha256(f"{LAYOUT} {config.model_dump_json()}".encode()).hexdigest())
+    def of(cls, store: Store | None, config: Config, kind: str = "") -> States:
+        """Those of a training with these settings, of networks of one kind."""
+        return cls(store, hashlib.sha256(f"{LAYOUT} {config.model_dump_json()}{kind}".encode()).hexdigest())
 
     def load(self, phase: str) -> dict[str, Any] | None:
         """The newest state, where it is of this phase: `self` or `links`."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,9 +30,10 @@ from rcgnn.train.batches import HIDDEN_SHARE, Batches, hide
 from rcgnn.train.certificate import parameter_certificate
 from rcgnn.train.checkpoint import States
 from rcgnn.train.feed import compared
-from rcgnn.train.held_out import HeldOut, evaluate
-from rcgnn.train.judge import Judge, finite, gain_of, hold_out, links_cost
+from rcgnn.train.held_out import HeldOut
+from rcgnn.train.judge import Judge, gain_of, hold_out, links_cost
 from rcgnn.train.null_threshold import null_threshold
+from rcgnn.train.own import Own, own_histories
 from rcgnn.train.record import grad_health, graph_health, loss_health, resident_mb, typical, update_ratios
 from rcgnn.train.remedies import treat
 from rcgnn.train.stopping import Stopping
@@ -41,8 +41,6 @@ from rcgnn.train.training import Training, pick_device, snapshot
 
 FloatArray = NDArray[np.float64]
 
-SELF_EPOCHS, SELF_PATIENCE = 20, 4
-"""Most epochs of the self baseline (never more than the run's own), and epochs without gain before it stops."""
 CERTIFY_EVERY = 10
 """Epochs between two measurements of the certificate."""
 CERTIFY_WINDOWS = 16
@@ -88,6 +86,7 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     facts: Mapping[str, float] = MappingProxyType({}),
     over: Callable[[], bool] = lambda: False,
     states: States | None = None,
+    own: Own | None = None,
 ) -> TrainResult:
     """Train the network on `train`, judge it on the held-out blocks of `valid`.
 
@@ -106,18 +105,19 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
         over: asked after every epoch; True ends training with it, as where time is short.
         states: where the state after an epoch is kept, and found again: then the records so far are handed out again, and
             training goes on to the same end.
+        own: what came of step 1, where it was done before; None: it is done now.
 
     Returns:
         Always an answer: a run that cannot be saved says so in `failed` and leaves the last good weights.
     """
     device, states = pick_device(config.device), States() if states is None else states
     network.to(device)
-    data, blocks = Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
+    data, blocks = parts(train, valid, config, device)
     judge, records, saved = Judge(blocks, None, Stopping(config.train.patience)), list[HealthRecord](), states.load("links")
     useless = None
     if saved is None:
-        alone = Training(network, data, config, names, "self", min(SELF_EPOCHS, config.train.epochs))
-        useless = _begin(alone, judge, progress, over, states)
+        own = own or own_histories(network, data, blocks, config, names=names, progress=progress, over=over, states=states)
+        useless = _begin(network, own, judge, data)
     training = Training(network, data, config, names, "links", config.train.epochs)  # its first good state is the linear start
     if useless is not None:
         training.fail(useless)
@@ -151,53 +151,17 @@ def train(  # noqa: PLR0913 - what a run needs, then how it reports
     return _result(training, judge, records)
 
 
-def _begin(alone: Training, judge: Judge, progress: Progress, over: Callable[[], bool], states: States) -> str | None:
-    """Phase 1, and the linear start of phase 2; why there is none, where no step of phase 1 was taken."""
-    judge.baseline = fit_self(alone, judge.blocks, progress, over, states)
-    judge.alone = snapshot(alone.network)
-    if alone.failed is not None or alone.taken == 0:
-        return alone.controls.guard.last_rule or "no training window"
-    _start_linear(alone.network, alone.data.readable())
-    return None
+def parts(train: Windows, valid: Windows, config: Config, device: torch.device) -> tuple[Batches, list[Batches]]:
+    """Windows to train on, and held-out blocks, on the device."""
+    return Batches.of(train, device), Batches.of(valid, device).readable().blocks(config.data.valid_blocks)
 
 
-def fit_self(training: Training, blocks: Sequence[Batches], progress: Progress, over: Callable[[], bool], states: States) -> HeldOut | None:
-    """Phase 1: own histories and encoders, every link closed, under the same guard, until the held-out loss stands still.
-
-    Returns:
-        The held-out evaluation of the best state, in which the network is left; None where nothing is held out.
-    """
-    stopping, best, found, first = Stopping(SELF_PATIENCE), None, None, 1
-    if (saved := states.load("self")) is not None:
-        training.go_on(saved["training"])
-        stopping.load_state_dict(saved["stopping"])
-        best, found, first = saved["best"], saved["found"], saved["epoch"] + 1
-    for epoch in range(first, training.epochs + 1):
-        training.epoch(epoch)
-        log = training.stepper.take_log()
-        progress(
-            "train",
-            {"message": "own histories", "done": epoch, "total": training.epochs, **({"loss": log.losses[-1]} if log.losses else {})},
-        )
-        if training.failed is not None:
-            break
-        now = finite(evaluate(training.network, blocks, closed=True))
-        if now is None:
-            continue
-        still = stopping.update(epoch, now.closed_blocks, np.zeros(1, np.bool_))
-        if stopping.is_best(epoch):
-            best, found = training.state(), now
-        if still or over():
-            break
-        part = {"stopping": stopping.state_dict(), "best": best, "found": found, "epoch": epoch}
-        states.save("self", partial(_with, training, part))
-    if best is not None:
-        training.restore(best)
-    return found
-
-
-def _with(training: Training, part: dict[str, Any]) -> dict[str, Any]:
-    return part | {"training": training.everything()}
+def _begin(network: CausalNet, own: Own, judge: Judge, data: Batches) -> str | None:
+    """Where phase 2 starts; why it cannot, where phase 1 left nothing to go on from."""
+    judge.baseline, judge.alone = own.baseline, own.given_to(network)
+    if own.useless is None:
+        _start_linear(network, data.readable())
+    return own.useless
 
 
 def _start_linear(network: CausalNet, data: Batches) -> None:
