@@ -183,6 +183,29 @@ def test_gaps_that_a_weak_cause_makes_are_left_to_the_plain_model():
     np.testing.assert_array_equal(found.draws, blind.draws)
 
 
+@pytest.mark.parametrize("left", [(), (2,), (1, 2)], ids=["no suspects", "one left", "both left"])
+def test_rounds_before_missing_cells_say_anything_are_not_gone_through_again(left):
+    """Another look at the same readings with fewer suspects is, to the bit, the look that begins at the beginning."""
+    readings = readings_in_units(table()[1])
+    fewer = np.zeros_like(readings.suspects)
+    fewer[:, list(left)] = readings.suspects[:, list(left)]
+    fewer = replace(readings, suspects=fewer if left else None)
+    rounds, blind = [], fit(readings, np.full(3, 0.01), lags=1, iterations=3).blind
+    again = fit(fewer, np.full(3, 0.01), lags=1, iterations=5, blind=blind, progress=lambda _, info: rounds.append(info["done"]))
+    anew = fit(fewer, np.full(3, 0.01), lags=1, iterations=5)
+    assert rounds == [3, 4, 5]
+    np.testing.assert_array_equal(again.model.A, anew.model.A)
+    np.testing.assert_array_equal(again.model.Q, anew.model.Q)
+    np.testing.assert_array_equal(again.moment, anew.moment)
+    assert (again.model.selection is None) == (not left)
+    if left:
+        np.testing.assert_array_equal(again.model.selection.slope, anew.model.selection.slope)
+
+
+def test_one_round_is_too_few_to_begin_from():
+    assert fit(readings_in_units(table()[1]), np.full(3, 0.01), lags=1, iterations=1).blind is None
+
+
 def test_long_gaps_are_no_evidence():
     mask = np.ones((100, 1), bool)
     mask[5:8], mask[20 : 21 + LONGEST_GAP], mask[60 : 60 + LONGEST_GAP] = False, False, False

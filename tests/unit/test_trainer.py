@@ -176,7 +176,7 @@ def test_the_given_windows_are_not_changed():
 
 def test_truth_cannot_be_handed_in():
     names = set(inspect.signature(train).parameters)
-    assert names == {"network", "train", "valid", "config", "names", "progress", "on_record", "facts", "over", "states"}
+    assert names == {"network", "train", "valid", "config", "names", "progress", "on_record", "facts", "over", "states", "own"}
 
 
 @pytest.mark.parametrize("when", [10, 12, 30])

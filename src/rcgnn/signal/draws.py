@@ -18,7 +18,7 @@ from rcgnn.config import SignalConfig
 from rcgnn.health import Progress, silent
 from rcgnn.mapped import in_turn, spacious
 from rcgnn.series import BoolArray, FloatArray, IntArray, nothing, slabs
-from rcgnn.signal.em import Learnt, Support, fit
+from rcgnn.signal.em import Blind, Learnt, Support, fit
 from rcgnn.signal.interpolate import interpolate
 from rcgnn.signal.selection import begin, completed, doubtful, renewed
 from rcgnn.signal.statespace import LinearModel, Readings, Selection, smooth
@@ -229,8 +229,10 @@ def _unit(readings: Readings) -> Readings:
 def _fit(readings: Readings, noise: FloatArray, em: Callable[..., Learnt]) -> Learnt:
     """EM on a part of the rows, without the suspects whose threshold is not believed."""
     part = replace(readings, segments=spread(readings.segments, MOST_ROWS, BLOCK))
+    blind: Blind | None = None
     while True:
-        learnt = em(part, noise, doubt=partial(_any_doubt, part))
+        learnt = em(part, noise, doubt=partial(_any_doubt, part), blind=blind)
+        blind = learnt.blind
         how = learnt.model.selection
         if part.suspects is None or how is None or not _any_doubt(part, how):
             return learnt

@@ -33,11 +33,33 @@ Support = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 @dataclass(frozen=True, eq=False)
+class Blind:
+    """Where the rounds stood when missing cells had not yet said anything: the same whichever cells are under suspicion.
+
+    Attributes:
+        model: after these rounds.
+        tau: prior variance of every coefficient.
+        posterior: of the last of them.
+    """
+
+    model: LinearModel
+    tau: FloatArray
+    posterior: Posterior
+
+
+@dataclass(frozen=True, eq=False)
 class Learnt:
-    """The fitted model, and `moment` [D, D]: what the readings said about the signal under the last dense one, see `Posterior.moment`."""
+    """The fitted model.
+
+    Attributes:
+        model: its parameters.
+        moment: [D, D] what the readings said about the signal under the last dense model, see `Posterior.moment`.
+        blind: for another look at the same readings with other suspects; None where there were not enough rounds.
+    """
 
     model: LinearModel
     moment: FloatArray
+    blind: Blind | None
 
 
 def fit(  # noqa: PLR0913 - what it works on, then how it reports
@@ -50,6 +72,7 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
     progress: Progress = silent,
     enough: Callable[[], bool] = lambda: False,
     doubt: Callable[[Selection], bool] = lambda _: False,
+    blind: Blind | None = None,
 ) -> Learnt:
     """Parameters of the state space by EM from linear interpolation.
 
@@ -70,27 +93,31 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
         progress: told of every iteration.
         enough: asked after every iteration but the last; True ends them, as where time is short.
         doubt: asked once, after `DOUBT_AFTER` iterations, of what was learnt about how readings vanish; True ends everything.
+        blind: of an earlier fit to these readings, whose first rounds need not be gone through again.
 
     Returns:
-        The fitted model; its spectral radius is at most .995, and `selection` is None where no cell is under suspicion. And the last dense
-        model's moments.
+        The fitted model; its spectral radius is at most .995, and `selection` is None where no cell is under suspicion.
     """
-    sensors = readings.values.shape[1]
-    moment = _first_moment(readings, lags)
-    tau = np.full((sensors, sensors * lags), FIRST_TAU)
     observed = readings.mask.sum(axis=0).astype(float)
-    model, tau = _maximise(moment, tau, observed, noise)
     hidden = begin(readings)
-    for iteration in range(iterations):
+    if blind is None:
+        moment = _first_moment(readings, lags)
+        model, tau = _maximise(moment, np.full((len(noise), len(noise) * lags), FIRST_TAU), observed, noise)
+    else:
+        model, tau, moment = blind.model, blind.tau, blind.posterior.moment
+        hidden = renewed(readings, hidden, blind.posterior)
+    for iteration in range(0 if blind is None else SELECTION_FROM + 1, iterations):
         gate = WIDE_GATE if iteration < NARROW_FROM else NARROW_GATE
         posterior = _expect(model, readings, hidden, gate)
         moment = posterior.moment
         model, tau = _maximise(moment, tau, observed, noise)
+        if iteration == SELECTION_FROM:
+            blind = Blind(model, tau, posterior)
         if iteration >= SELECTION_FROM:
             hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iteration + 1, "total": iterations + 2})
         if iteration + 1 == DOUBT_AFTER and hidden is not None and doubt(hidden.selection):
-            return Learnt(replace(model, selection=hidden.selection), moment)
+            return Learnt(replace(model, selection=hidden.selection), moment, blind)
         if iteration + 1 < iterations and enough():
             break
     for extra in range(2):
@@ -100,7 +127,7 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
         model = _restricted(posterior.moment, support(posterior.moment, observed), noise)
         hidden = renewed(readings, hidden, posterior)
         progress("smooth", {"done": iterations + extra + 1, "total": iterations + 2})
-    return Learnt(model if hidden is None else replace(model, selection=hidden.selection), moment)
+    return Learnt(model if hidden is None else replace(model, selection=hidden.selection), moment, blind)
 
 
 def _expect(model: LinearModel, readings: Readings, hidden: Hidden | None, gate: float) -> Posterior:

@@ -69,9 +69,9 @@ class _Update:
     def of(cls, cov: FloatArray, seen: BoolArray, noise: FloatArray) -> _Update:
         sensors = seen.shape[1]
         both = seen[:, :, None] & seen[:, None, :]
-        predictive = np.where(both, cov[:, :sensors, :sensors], 0.0)
-        predictive[:, range(sensors), range(sensors)] += np.where(seen, noise, 1.0)
-        precision = np.where(both, np.linalg.inv(predictive), 0.0)
+        predictive = cov[:, :sensors, :sensors] * both
+        predictive.reshape(len(cov), -1)[:, :: sensors + 1] += np.where(seen, noise, 1.0)
+        precision = np.asarray(np.linalg.inv(predictive) * both, np.float64)
         return cls(cov, seen, noise, cov[:, :, :sensors] @ precision, precision, np.linalg.slogdet(predictive)[1])
 
     def is_that_of(self, cov: FloatArray, seen: BoolArray, noise: FloatArray) -> bool:
@@ -220,7 +220,7 @@ class _Filter:
             weighted = update.precision @ surprise
             steps.append(_Step(mean[:, :sensors], update, weighted))
             updates = [*updates[-1:], update]
-            likely = (surprise[:, :, 0] * weighted[:, :, 0]).sum() + update.log_det.sum() + seen.sum() * np.log(2 * np.pi)
+            likely = np.vdot(surprise[:, :, 0], weighted[:, :, 0]) + update.log_det.sum() + np.count_nonzero(seen) * np.log(2 * np.pi)
             log_likelihood -= 0.5 * float(likely)
             mean = mean + update.gain @ surprise
         return steps, _Place(mean, tuple(updates)), log_likelihood
@@ -242,8 +242,12 @@ def _ahead(A: FloatArray, Q: FloatArray, updates: Sequence[_Update]) -> FloatArr
 
 
 def _still(now: FloatArray, before: FloatArray) -> bool:
-    """Have covariances stopped moving?"""
-    return now is before or float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
+    """Have covariances [B, D, D] stopped moving? Most that have not show it in their first row."""
+    return now is before or (_near(now[:, 0], before[:, 0]) and _near(now, before))
+
+
+def _near(now: FloatArray, before: FloatArray) -> bool:
+    return float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
 
 
 @dataclass(eq=False)
