@@ -22,7 +22,7 @@ PROXIMAL = "sparse"
 """The term that `hierarchy` handles by a proximal step, not by its gradient."""
 EACH_CAP, TOTAL_CAP = 0.1, 0.3
 """Largest norm of one auxiliary, and of all together, as shares of the data gradient's norm."""
-REFRESH = 4
+REFRESH = 8
 """Steps for which an auxiliary gradient is used before it is computed anew; it is projected and capped at every step."""
 TINY = 1e-30
 SMALLEST_DATA = 1e-12
@@ -134,7 +134,7 @@ class Balancer:
 class Hierarchy(Balancer):
     """The data term leads; the others enter in their natural size, projected and capped; sparsity is a proximal step.
 
-    Auxiliary gradients are computed at the first step of an epoch and at every fourth after it, and reused in between: a
+    Auxiliary gradients are computed at the first step of an epoch and at every `REFRESH`-th after it, and reused in between: a
     backward pass each is what they cost. Projection and caps are against the data gradient of the step at hand, so the
     bound on the angle holds at every step.
     """
@@ -151,7 +151,7 @@ class Hierarchy(Balancer):
         self._age = 0
 
     def wants_all(self) -> bool:
-        """True at the first step of an epoch and at every fourth after it."""
+        """True at the first step of an epoch and at every `REFRESH`-th after it."""
         return self._age % REFRESH == 0
 
     def gradient(self, terms: Mapping[str, Tensor], parameters: Sequence[Tensor], forecast: Tensor | None = None) -> Tensor:
