@@ -21,6 +21,7 @@ from unittest import mock
 from dated import source, write
 
 from rcgnn.bench.markdown import number, table, today
+from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.health import HealthRecord, LossHealth, silent
 from rcgnn.model.output import NetworkInput
@@ -98,7 +99,7 @@ def main() -> None:
     done = fit_series(simulate("nonlinear", seed=0, rows=given.rows, sensors=given.sensors).series, config)
     if done.prepared is None or done.screened is None:
         sys.exit("overhead: the table was too short to be screened.")
-    material = (done.prepared, done.screened, config)
+    material = (done.prepared, Candidates.of(done.screened), config)
     with one_thread():
         cost(material, watched=True)  # the first run pays for loading
         pairs = [(cost(material, watched=True), cost(material, watched=False)) for _ in range(given.repeats)]

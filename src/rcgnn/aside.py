@@ -1,4 +1,4 @@
-"""The network trained in a process of its own while this one decides: it changes no verdict, so neither waits for the other.
+"""The network trained in a process of its own beside the rest of the fit: it changes no verdict, so neither waits for the other.
 
 Own histories need no candidate: the other process trains them while this one smooths and screens. It is this very Python with this
 very code, on one thread; it is told over a pipe, and its answer is the one that training here would give. Where it cannot be started,
@@ -17,11 +17,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcgnn.budget import Budget
+from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.crew import THREADS, processors
 from rcgnn.errors import RcgnnError
@@ -30,7 +32,6 @@ from rcgnn.keeper import Keeper
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
 from rcgnn.rerun import Repeated, until_links
-from rcgnn.screen.structural import Screened
 from rcgnn.stages import KINDS, SMALL, OnRecord, threads
 from rcgnn.store import Store
 
@@ -63,16 +64,18 @@ class Task:
     config: Config
     store: Store | None = None
 
-    def own_past(self, told: Told) -> Own | None:
-        """Phase 1 of the training, for which no screen is needed; None where that was done and more."""
-        from rcgnn.refine import own_past
+    def begun(self, told: Told) -> Own | None:
+        """Phase 1 of the training, for which no candidates are needed; None where that was done and more."""
+        from rcgnn.refine import phase_one
 
+        if self.store is not None and self.store.about(_trained(1)) is not None:
+            return None
         with threads(self.prepared.scaled.shape[1]):
-            return own_past(self.prepared, self.config, progress=told.progress, store=self.store)
+            return phase_one(self.prepared, self.config, progress=told.progress, store=self.store)
 
     def done(
         self,
-        screened: Screened,
+        candidates: Candidates,
         told: Told,
         keeper: Keeper,
         *,
@@ -83,10 +86,10 @@ class Task:
         """The network, trained in this process, and once more where it lost every link.
 
         Args:
-            screened: the screen's answer.
+            candidates: the links that the network gets.
             told: who is told meanwhile.
             keeper: of states of training, and of trained networks.
-            own: what `own_past` gave.
+            own: what `begun` gave.
             over: see `train`.
             again: is there time for another training?
         """
@@ -101,7 +104,7 @@ class Task:
                 made.append(
                     refine(
                         self.prepared,
-                        screened,
+                        candidates,
                         settings,
                         progress=told.progress,
                         on_record=keep,
@@ -112,7 +115,7 @@ class Task:
                 )
                 return made[0]
 
-            done = keeper.kept(f"trained-{next(attempts)}", make)
+            done = keeper.kept(_trained(next(attempts)), make)
             for record in [] if made else done.records:
                 keep(record)
             return done
@@ -122,9 +125,14 @@ class Task:
                 once, lambda refined: refined.links if again() else None, self.config, progress=told.progress, on_record=told.on_record
             )
 
-    def alone(self, screened: Screened, told: Told, own: Own | None = None) -> Repeated[Refined]:
+    def alone(self, candidates: Candidates, told: Told, own: Own | None = None) -> Repeated[Refined]:
         """The same without a budget, in a process that has nothing else to do."""
-        return self.done(screened, told, Keeper(self.store, KINDS, Budget()), own=own)
+        return self.done(candidates, told, Keeper(self.store, KINDS, Budget()), own=own)
+
+
+def _trained(attempt: int) -> str:
+    """Under which a trained network is kept."""
+    return f"trained-{attempt}"
 
 
 class Aside:
@@ -143,17 +151,21 @@ class Aside:
             )
             self._pipe = Connection(here.detach())
         self._task = task
-        self._screened: Screened | None = None
+        self._candidates: Candidates | None = None
         self._news, self._orders = SimpleQueue[tuple[str, Any]](), SimpleQueue[Any]()
-        self._orders.put(task)
+        self._orders.put(ForkingPickler.dumps(task))
         self._talking = [Thread(target=talk, daemon=True) for talk in (self._tell, self._listen)]
-        for thread in self._talking:
-            thread.start()
+        try:
+            for thread in self._talking:
+                thread.start()
+        except RuntimeError:
+            self._process.kill()
+            raise
 
-    def begin(self, screened: Screened) -> None:
-        """There are candidates: train the links from now on."""
-        self._screened = screened
-        self._orders.put(screened)
+    def begin(self, candidates: Candidates) -> None:
+        """Train the links from now on."""
+        self._candidates = candidates
+        self._orders.put(ForkingPickler.dumps(candidates))
 
     def answer(self, told: Told) -> Repeated[Refined]:
         """Wait for the network; what was told meanwhile, and is told from now on, is passed on.
@@ -161,7 +173,7 @@ class Aside:
         Raises:
             RcgnnError: what the training raised.
         """
-        if self._screened is None:
+        if self._candidates is None:
             raise ValueError("nothing was begun")
         records = 0
         while True:
@@ -177,7 +189,8 @@ class Aside:
             elif kind == "failed":
                 raise what
             else:
-                return self._task.alone(self._screened, told._replace(on_record=_after(records, told.on_record)))
+                told = told._replace(on_record=_after(records, told.on_record))
+                return self._task.alone(self._candidates, told, self._task.begun(told))
 
     def end(self) -> None:
         """Whatever it does, it is not needed any longer."""
@@ -192,13 +205,14 @@ class Aside:
         """Hand over one order after the other: a process reads only when it has loaded its libraries, and nobody waits for that."""
         with suppress(OSError):
             while (order := self._orders.get()) is not None:
-                self._pipe.send(order)
+                self._pipe.send_bytes(order)
 
     def _listen(self) -> None:
         try:
-            while True:
-                self._news.put(self._pipe.recv())
-        except (EOFError, OSError):
+            with suppress(EOFError, OSError):
+                while True:
+                    self._news.put(self._pipe.recv())
+        finally:
             self._news.put(LOST)
 
 
@@ -227,7 +241,7 @@ def pays(rows: int, sensors: int) -> bool:
 
 
 def serve(handle: int) -> None:
-    """The other process: a task and the screen's answer in, news and the network out. It ends when the pipe does."""
+    """The other process: a task and candidates in, news and the network out. It ends when the pipe does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, orders = Connection(handle), SimpleQueue[Any]()
     Thread(target=_hear, args=(pipe, orders), daemon=True).start()
@@ -237,7 +251,7 @@ def serve(handle: int) -> None:
     with suppress(OSError):
         told = Told(lambda stage, info: pipe.send(("progress", (stage, dict(info)))), lambda record: pipe.send(("record", record)))
         try:
-            own = task.own_past(told)
+            own = task.begun(told)
             done = task.alone(orders.get(), told, own)
         except RcgnnError as error:
             pipe.send(("failed", error))
@@ -248,10 +262,12 @@ def serve(handle: int) -> None:
 
 def _hear(pipe: Connection, orders: SimpleQueue[Any]) -> None:
     """Orders as they come. When the pipe ends, whoever asked is gone, and nobody else may write into its run folder."""
-    with suppress(EOFError, OSError):
-        while True:
-            orders.put(pipe.recv())
-    os._exit(1)
+    try:
+        with suppress(EOFError, OSError):
+            while True:
+                orders.put(pipe.recv())
+    finally:
+        os._exit(1)
 
 
 def _after(told: int, on_record: OnRecord | None) -> OnRecord | None:

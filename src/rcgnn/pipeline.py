@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rcgnn.answer import Checks, Decision, assemble, undecidable
 from rcgnn.aside import Aside, Task, Told, aside, pays
 from rcgnn.budget import Budget
+from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.data.cleaning import clean
 from rcgnn.data.copies import distinct
@@ -166,13 +167,12 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
     if prior is not None:
         knowing = Informed.of(config.screen, prior.taking_part(prepared.active))
         config = config.model_copy(update={"screen": knowing})
-    task = Task(prepared, config, course.keeper.store)
-    with aside(task, wanted=_beside(prepared, config, course.budget)) as other:
+    task, bases = Task(prepared, config, course.keeper.store), bases_of(prepared, config)
+    with aside(task, wanted=_beside(prepared, bases, config, course.budget)) as other:
         with course.stage("smooth"):
             signal, keep = course.keeper.kept("smooth", lambda: signal_of(prepared, config, course))
         found = Found(prepared, signal, Material.of(prepared.cleaned, prepared.scaled, prepared.scaler, signal), prior)
         findings = told(findings, report, prepared.scaled.names, signal.selection, found.material.unit, found.material.offset)
-        bases = bases_of(prepared, config)
         sample = Sample(stabilised(signal.draws, prepared.scaled, prepared.counted), keep, prepared.scaled.segments(), config.data.lags)
         sample = thin.thinned(sample, bases)
         findings += [*bridged(signal.bridged), *width.about(config.screen.basis, len(bases), config.data.lags)]
@@ -180,7 +180,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
         with course.spread(sample) as looks:
             with course.stage("screen"):
                 screened = screened_by(sample, bases, config, course)
-            network = _Network(_untrained(prepared, screened, config), task, screened, other)
+            network = _Network(_untrained(prepared, screened, config), task, Candidates.of(screened), other)
             network.begin()
             with course.stage("decide"):
                 decision = course.keeper.unless_interrupted(
@@ -194,13 +194,13 @@ class _Network(NamedTuple):
 
     idle: str | None
     task: Task
-    screened: Screened
+    candidates: Candidates
     other: Aside | None
 
     def begin(self) -> None:
         """Now, where another process does it."""
         if self.other is not None and self.idle is None:
-            self.other.begin(self.screened)
+            self.other.begin(self.candidates)
 
     def trained(self, course: Course) -> Repeated[Refined]:
         """What came of it."""
@@ -208,7 +208,7 @@ class _Network(NamedTuple):
         if self.other is not None:
             return self.other.answer(told)
         over, again = (lambda: not budget.allows("epochs")), (lambda: budget.left() > 0)
-        return self.task.done(self.screened, told, course.keeper, over=over, again=again)
+        return self.task.done(self.candidates, told, course.keeper, over=over, again=again)
 
 
 def _answered(
@@ -292,10 +292,15 @@ def _by_mode(decision: Decision, looks: Looks[Sample], known: tuple[Found, Scree
 
 def _untrained(prepared: Prepared, screened: Screened, config: Config) -> str | None:
     """Why there is nothing to train; None where there is. Where straight lines do for every sensor the network has nothing to add."""
-    if config.select.refine == "off":
-        return "switched off"
     if config.select.refine == "auto" and not screened.bends(config.select.alpha):
         return "straight lines explain every sensor; select.refine=on trains it all the same"
+    return _untrainable(prepared, config)
+
+
+def _untrainable(prepared: Prepared, config: Config) -> str | None:
+    """Why nothing can be trained, whatever the screen finds."""
+    if config.select.refine == "off":
+        return "switched off"
     if not long_enough(prepared.scaled, prepared.held, np.ones_like(prepared.held), config.data.lags):
         return "too few rows"
     return None
@@ -305,9 +310,10 @@ def _too_late(budget: Budget) -> str | None:
     return None if budget.allows("train", LEAST_TRAINING if budget.limited else 0.0) else "the budget was used up"
 
 
-def _beside(prepared: Prepared, config: Config, budget: Budget) -> bool:
-    """Is the network, if there is one, trained while links are decided? Under a budget it gets what is left, so it comes last."""
-    return config.select.refine != "off" and not budget.limited and pays(*prepared.scaled.shape)
+def _beside(prepared: Prepared, bases: list[str], config: Config, budget: Budget) -> bool:
+    """Is the network, if there may be one, trained beside the rest? Under a budget it gets what is left, so it comes last."""
+    wanted = config.select.refine == "on" or set(bases) != {"linear"}
+    return wanted and not budget.limited and pays(*prepared.scaled.shape) and _untrainable(prepared, config) is None
 
 
 def _trained(refined: Refined | None, idle: str | None, decision: Decision) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from graphlib import TopologicalSorter
 
 import numpy as np
 import torch
 
+from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.data.windows import FLOAT32_SAFE, Windows, long_enough
 from rcgnn.health import HealthRecord, Progress
@@ -15,11 +15,10 @@ from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator, repeatable, rounded
 from rcgnn.prepared import Prepared
 from rcgnn.refined import Refined
-from rcgnn.screen.structural import Screened
 from rcgnn.select.gain import held_out_gain
-from rcgnn.series import BoolArray, IntArray
+from rcgnn.series import BoolArray
 from rcgnn.store import Store
-from rcgnn.train.checkpoint import States
+from rcgnn.train.checkpoint import States, got_to_links
 from rcgnn.train.own import Own, own_histories
 from rcgnn.train.shared import Build
 from rcgnn.train.trainer import parts, train
@@ -27,12 +26,10 @@ from rcgnn.train.training import pick_device
 
 MOST_ROWS, MOST_CELLS, PIECE = 50_000, 1_000_000, 1000
 """Rows, and rows times sensors, that the network sees of a larger table, and how many rows lie together; `data.stride` has them all."""
-MOST_RUNNERS_UP = 3
-"""Runners-up per sensor at most, and never more than were chosen, plus one a sensor."""
 
 
-def own_past(prepared: Prepared, config: Config, *, progress: Progress, store: Store | None = None) -> Own | None:
-    """Phase 1 of the training, before there are candidates: what `refine` begins with unless it is given this.
+def phase_one(prepared: Prepared, config: Config, *, progress: Progress, store: Store | None = None) -> Own | None:
+    """Phase 1 of the training, before there are candidates; `refine` does it itself where it is not handed this.
 
     Args:
         prepared: see `refine`.
@@ -41,9 +38,9 @@ def own_past(prepared: Prepared, config: Config, *, progress: Progress, store: S
         store: see `refine`.
 
     Returns:
-        None where a state of phase 2 was kept, which goes on without it.
+        None where a training has got to its links, whatever its settings: it goes on without.
     """
-    if States.of(store, config).load("links") is not None:
+    if got_to_links(store):
         return None
     scaled = prepared.scaled
     fitted, valid, _ = _windows(prepared, config)
@@ -57,7 +54,7 @@ def own_past(prepared: Prepared, config: Config, *, progress: Progress, store: S
 
 def refine(  # noqa: PLR0913 - what it works on, then how it reports
     prepared: Prepared,
-    screened: Screened,
+    candidates: Candidates,
     config: Config,
     *,
     progress: Progress,
@@ -70,20 +67,19 @@ def refine(  # noqa: PLR0913 - what it works on, then how it reports
 
     Args:
         prepared: the table, cleaned and scaled, with its held-out rows.
-        screened: the screen's answer; its candidates are the network's links.
+        candidates: the network's links.
         config: all settings.
         progress: told of every epoch.
         on_record: called with every health record.
         over: see `train`.
         store: where states of training are kept, and found again; None: nowhere.
-        own: what `own_past` gave.
+        own: what `phase_one` gave.
     """
     scaled = prepared.scaled
     fitted, valid, used = _windows(prepared, config)
-    candidates = choose(screened)
-    order = torch.from_numpy(lag0_order(screened))
-    network, device = _network(Build(scaled.shape[1], config.model, torch.from_numpy(candidates), order, len(scaled.regime_names)), config)
-    facts = known(prepared, screened)
+    links, order = torch.from_numpy(candidates.links), torch.from_numpy(candidates.order)
+    network, device = _network(Build(scaled.shape[1], config.model, links, order, len(scaled.regime_names)), config)
+    facts = known(prepared, candidates)
     states = States.of(store, config)
     with repeatable(device, config.train.precision), rounded(device, config.train.precision):
         done = train(
@@ -102,7 +98,7 @@ def refine(  # noqa: PLR0913 - what it works on, then how it reports
     gain, stderr = held_out_gain(network, valid)
     state = {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
     thinned = None if used.all() else (int(used.sum()), len(used))
-    return Refined(done.records, gain, stderr, candidates, done.weights, state, done.failed, done.stopped, thinned)
+    return Refined(done.records, gain, stderr, candidates.links, done.weights, state, done.failed, done.stopped, thinned)
 
 
 def _windows(prepared: Prepared, config: Config) -> tuple[Windows, Windows, BoolArray]:
@@ -142,42 +138,15 @@ def spread_rows(held: BoolArray, sensors: int, *, thin: bool) -> BoolArray:
     return used
 
 
-def known(prepared: Prepared, screened: Screened) -> dict[str, float]:
+def known(prepared: Prepared, candidates: Candidates) -> dict[str, float]:
     """What table and screen say, for `data` of the health record: pairs, sensors, share of the observed readings."""
     scaled, far = prepared.scaled, 0
     for column, seen in scaled.by_sensor():
         far += int((np.abs(column[seen]) > FLOAT32_SAFE).sum())
     report = prepared.report
     return {
-        "screened": float(screened.evidence.chosen.any(axis=0).sum()),
+        "screened": float(candidates.screened),
         "clipped_share": far / max(int(scaled.mask.sum()), 1),
         "left_out": float(len(report.quarantined)),
         "aliases": float(len(report.aliases)),
     }
-
-
-def choose(screened: Screened) -> BoolArray:
-    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, as many again up to `MOST_RUNNERS_UP` a sensor."""
-    chosen = screened.evidence.chosen
-    sensors = chosen.shape[1]
-    most = int(chosen.sum()) + min(int(chosen.sum()), MOST_RUNNERS_UP * sensors) + sensors
-    profile = np.where(chosen, np.inf, screened.evidence.profile)
-    profile[:, np.arange(sensors), np.arange(sensors)] = -np.inf
-    profile[0][~_allowed_lag0(screened)] = -np.inf
-    if screened.prior is not None:
-        profile[~screened.prior.permitted] = -np.inf
-    best = np.argsort(-profile, axis=None, kind="stable")[:most]
-    candidates = np.zeros(chosen.shape, bool)
-    candidates.flat[best] = np.isfinite(profile.flat[best]) | chosen.flat[best]
-    return candidates
-
-
-def lag0_order(screened: Screened) -> IntArray:
-    """[N] sensors so that every lag-0 cause comes before its effects."""
-    sorter = TopologicalSorter({j: sorted(parents) for j, parents in enumerate(screened.ordered.parents)})
-    return np.array(list(sorter.static_order()), np.int64)
-
-
-def _allowed_lag0(screened: Screened) -> BoolArray:
-    place = np.argsort(lag0_order(screened))
-    return np.asarray(place[:, None] < place[None, :])

@@ -122,7 +122,7 @@ class Store:
 
     def get(self, name: str, known: Kinds) -> tuple[Any, dict[str, Any]] | None:
         """The newest value of that name, and what was said about it; None where there is none."""
-        entry = next((one for one in reversed(self._manifest()["files"]) if one["name"] == name), None)
+        entry = self._newest(name)
         if entry is None:
             return None
         path = self.folder / entry["file"]
@@ -130,6 +130,14 @@ class Store:
             return unpack(path.read_bytes(), known), entry["about"]
         except (OSError, ValueError) as error:
             raise RunDirError(f"{path}: cannot be read as a checkpoint ({error}); put it back from a copy, {ANEW}.") from error
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """What was said about the newest value of that name, which is not read; None where there is none."""
+        entry = self._newest(name)
+        return None if entry is None else dict(entry["about"])
+
+    def _newest(self, name: str) -> dict[str, Any] | None:
+        return next((one for one in reversed(self._manifest()["files"]) if one["name"] == name), None)
 
     def put(self, name: str, content: bytes, about: Mapping[str, Any], *, rolling: bool = False) -> None:
         """Keep one value.
@@ -176,7 +184,7 @@ class Store:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time: a network may be trained, and kept, beside the decision. Where a system has no locks it is not."""
+        """One process at a time: a network may be trained, and kept, beside everything else. Where a system has no locks it is not."""
         try:
             import fcntl
         except ImportError:

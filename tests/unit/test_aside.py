@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import threading
 import time
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -13,10 +16,10 @@ import pytest
 from rcgnn import aside as module
 from rcgnn import pipeline
 from rcgnn.aside import Aside, Task, Told, aside, pays
+from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.errors import InputError
 from rcgnn.pipeline import Fit, fit_series
-from rcgnn.screen.structural import Screened
 from rcgnn.store import Pace, Store
 from rcgnn.synth import simulate
 
@@ -29,11 +32,18 @@ SERIES = simulate("linear", seed=3, rows=300, sensors=3).series
 
 class Heard:
     def __init__(self) -> None:
-        self.records, self.epochs = [], []
+        self.records, self.steps = [], []
 
     @property
     def told(self) -> Told:
-        return Told(lambda _, info: self.epochs.append(info.get("epoch")), self.records.append)
+        return Told(lambda stage, info: self.steps.append((stage, info)), self.records.append)
+
+    @property
+    def epochs(self) -> list[object]:
+        """What was told of every epoch, of own histories too."""
+        return [
+            (stage, {name: told for name, told in info.items() if name not in {"wall_s", "rate", "seconds"}}) for stage, info in self.steps
+        ]
 
     def lines(self) -> list[object]:
         return [record.model_copy(update={"wall_s": 0.0, "resource": {}}) for record in self.records]
@@ -50,15 +60,15 @@ def task(fitted) -> Task:
 
 
 @pytest.fixture(scope="module")
-def screened(fitted) -> Screened:
-    return fitted.screened
+def candidates(fitted) -> Candidates:
+    return Candidates.of(fitted.screened)
 
 
-def test_the_other_process_gives_the_same_network_and_tells_the_same(task, screened):
+def test_the_other_process_gives_the_same_network_and_tells_the_same(task, candidates):
     here, there = Heard(), Heard()
-    own = task.alone(screened, here.told)
+    own = task.alone(candidates, here.told)
     with aside(task, wanted=True) as other:
-        other.begin(screened)
+        other.begin(candidates)
         found = other.answer(there.told)
     assert found.last.state.keys() == own.last.state.keys()
     for name, weights in own.last.state.items():
@@ -68,11 +78,11 @@ def test_the_other_process_gives_the_same_network_and_tells_the_same(task, scree
     assert there.epochs == here.epochs
 
 
-def test_own_histories_do_not_ask_for_candidates(task, screened):
+def test_own_histories_do_not_ask_for_candidates(task, candidates):
     """Phase 1 of a network without candidates is that of the network with them, to the bit."""
     before, within, after = Heard(), Heard(), Heard()
-    own = task.own_past(before.told)
-    known, anew = task.alone(screened, after.told, own), task.alone(screened, within.told)
+    own = task.begun(before.told)
+    known, anew = task.alone(candidates, after.told, own), task.alone(candidates, within.told)
     assert len(before.epochs) >= 3
     assert before.epochs + after.epochs == within.epochs
     assert after.lines() == within.lines()
@@ -80,29 +90,109 @@ def test_own_histories_do_not_ask_for_candidates(task, screened):
         np.testing.assert_array_equal(known.last.state[name], weights)
 
 
-def test_own_histories_are_trained_before_the_screen_has_an_answer(task, screened):
+def test_own_histories_are_trained_before_the_screen_has_an_answer(task, candidates):
     there = Heard()
     with aside(task, wanted=True) as other:
         news = other._news.get(timeout=60)
         assert news[0] == "progress"
         other._news.put(news)
-        other.begin(screened)
+        other.begin(candidates)
         other.answer(there.told)
     assert len(there.records) == 3
 
 
-def test_own_histories_go_on_from_what_was_kept_and_are_left_out_where_links_were_begun(task, screened, tmp_path, monkeypatch):
+def test_own_histories_go_on_from_what_was_kept_and_are_left_out_where_links_were_begun(task, candidates, tmp_path, monkeypatch):
     monkeypatch.setattr(Pace, "allows", lambda *_: True)
     kept = replace(task, store=Store.begin(tmp_path, {}))
     first, again, third = Heard(), Heard(), Heard()
-    own = kept.own_past(first.told)
-    same = kept.own_past(again.told)
+    own = kept.begun(first.told)
+    same = kept.begun(again.told)
     assert len(again.epochs) < len(first.epochs)
     for name, weights in own.parameters.items():
         np.testing.assert_array_equal(same.parameters[name], weights)
     with pytest.raises(KeyboardInterrupt):
-        kept.alone(screened, Told(third.told.progress, _stop_after_two), own)
-    assert kept.own_past(third.told) is None
+        kept.alone(candidates, Told(third.told.progress, _stop_after_two), own)
+    assert kept.begun(third.told) is None
+
+
+def test_what_a_second_attempt_has_reached_is_not_thrown_away(task, candidates, tmp_path, monkeypatch):
+    """After a collapse the newest state is one of gentler settings: own histories are not begun anew, and not kept over it."""
+    monkeypatch.setattr(Pace, "allows", lambda *_: True)
+    collapsing = CONFIG.override(["losses.sparse=1e5", "train.reruns=1"])
+    kept = replace(task, config=collapsing, store=Store.begin(tmp_path, {}))
+    with pytest.raises(KeyboardInterrupt):
+        kept.alone(candidates, Told(Heard().told.progress, _stop_in_the_second_attempt))
+    again, went_on = Heard(), Heard()
+    assert kept.begun(again.told) is None
+    assert not again.steps
+    done = kept.alone(candidates, went_on.told)
+    assert next(info["epoch"] for _, info in went_on.steps if "epoch" in info) == 2
+    assert kept.begun(again.told) is None
+    assert not again.steps
+    anew = replace(kept, store=None).alone(candidates, Heard().told)
+    np.testing.assert_array_equal(done.last.weights, anew.last.weights)
+
+
+def _stop_in_the_second_attempt(record) -> None:
+    if (record.attempt, record.epoch) == (2, 2):
+        raise KeyboardInterrupt
+
+
+def test_what_cannot_be_handed_over_is_said_at_once(task):
+    with aside(task, wanted=True) as other, pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        other.begin(lambda: None)
+
+
+def test_what_changes_while_it_is_handed_over_was_handed_over_as_it_was(task, candidates):
+    """The table is packed by the thread that goes on with it."""
+    changing = replace(task, prepared=_Changing(task.prepared))
+    with aside(changing, wanted=True) as other:
+        assert changing.prepared.packed_by == [threading.current_thread()]
+        other.begin(candidates)
+
+
+class _Changing:
+    """Stands for a table and says which thread packs it."""
+
+    def __init__(self, prepared) -> None:
+        self.prepared, self.packed_by = prepared, []
+
+    def __reduce__(self):
+        self.packed_by.append(threading.current_thread())
+        return (_unpacked, (self.prepared,))
+
+
+def _unpacked(prepared):
+    return prepared
+
+
+@pytest.mark.parametrize("order", ["task", "candidates"])
+def test_where_an_order_cannot_be_read_the_network_is_trained_here(task, candidates, order):
+    here, there = Heard(), Heard()
+    own = task.alone(candidates, here.told)
+    with aside(task, wanted=True) as other:
+        if order == "task":
+            other._orders.put(ForkingPickler.dumps(_Unreadable()))
+        other.begin(candidates)
+        if order == "candidates":
+            other._orders.put(ForkingPickler.dumps(_Unreadable()))
+        found = other.answer(there.told)
+    assert there.lines() == here.lines()
+    np.testing.assert_array_equal(found.last.weights, own.last.weights)
+
+
+class _Unreadable:
+    def __reduce__(self):
+        return (int, ("not a number",))
+
+
+def test_a_process_that_is_never_asked_ends_with_the_block(task):
+    with aside(task, wanted=True) as other:
+        assert other._news.get(timeout=60)[0] == "progress"
+        with pytest.raises(ValueError, match="nothing was begun"):
+            other.answer(Heard().told)
+    assert other._process.poll() is not None
+    assert not any(thread.is_alive() for thread in other._talking)
 
 
 def _stop_after_two(record) -> None:
@@ -110,13 +200,13 @@ def _stop_after_two(record) -> None:
         raise KeyboardInterrupt
 
 
-def test_it_takes_up_what_was_kept_before(task, screened, tmp_path, monkeypatch):
+def test_it_takes_up_what_was_kept_before(task, candidates, tmp_path, monkeypatch):
     monkeypatch.setattr(Pace, "allows", lambda *_: True)
     kept = replace(task, store=Store.begin(tmp_path, {}))
     here, there = Heard(), Heard()
-    own = kept.alone(screened, here.told)
+    own = kept.alone(candidates, here.told)
     with aside(kept, wanted=True) as other:
-        other.begin(screened)
+        other.begin(candidates)
         found = other.answer(there.told)
     assert there.lines() == here.lines()
     assert there.epochs == []  # nothing was trained again
@@ -124,13 +214,13 @@ def test_it_takes_up_what_was_kept_before(task, screened, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, screened, after):
+def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_told_twice(task, candidates, after):
     here, there = Heard(), Heard()
-    own = task.alone(screened, here.told)
+    own = task.alone(candidates, here.told)
     with aside(task, wanted=True) as other:
         if after == 0:
             os.kill(other._process.pid, signal.SIGKILL)
-        other.begin(screened)
+        other.begin(candidates)
         if after == 1:
             kept = []
             while not kept or kept[-1][0] != "record":
@@ -143,23 +233,23 @@ def test_where_the_process_dies_the_network_is_trained_here_and_no_record_is_tol
     np.testing.assert_array_equal(found.last.weights, own.last.weights)
 
 
-def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, screened, monkeypatch):
+def test_what_cannot_be_trained_is_said_as_it_would_be_here(task, candidates, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     asked = Task(task.prepared, CONFIG.override(["device=cuda"]))
     with pytest.raises(InputError) as here:
-        asked.alone(screened, Heard().told)
+        asked.alone(candidates, Heard().told)
     with aside(asked, wanted=True) as other:
-        other.begin(screened)
+        other.begin(candidates)
         with pytest.raises(InputError) as there:
             other.answer(Heard().told)
     assert str(there.value) == str(here.value)
 
 
-def test_the_process_ends_with_the_block_whatever_ends_it(task, screened):
+def test_the_process_ends_with_the_block_whatever_ends_it(task, candidates):
     def interrupted() -> None:
         with aside(task, wanted=True) as other:
             processes.append(other._process)
-            other.begin(screened)
+            other.begin(candidates)
             raise KeyboardInterrupt
 
     processes = []
@@ -168,10 +258,10 @@ def test_the_process_ends_with_the_block_whatever_ends_it(task, screened):
     assert processes[0].poll() is not None
 
 
-def test_the_pipe_is_not_closed_while_an_order_is_being_handed_over(task, screened):
+def test_the_pipe_is_not_closed_while_an_order_is_being_handed_over(task, candidates):
     open_while_sent = []
     with aside(task, wanted=True) as other:
-        send = other._pipe.send
+        send = other._pipe.send_bytes
 
         def slow(what):
             other._process.wait()
@@ -180,8 +270,8 @@ def test_the_pipe_is_not_closed_while_an_order_is_being_handed_over(task, screen
             send(what)
 
         other._news.get()  # the task was handed over
-        other._pipe.send = slow
-        other.begin(screened)
+        other._pipe.send_bytes = slow
+        other.begin(candidates)
     assert open_while_sent == [True]
 
 
@@ -215,7 +305,7 @@ def test_it_pays_where_there_is_a_second_processor_and_a_table_of_some_size(monk
 def test_a_fit_is_the_same_with_a_process_beside_it(fitted, monkeypatch):
     started = []
     real = Aside.begin
-    monkeypatch.setattr(Aside, "begin", lambda self, screened: (started.append(screened), real(self, screened)))
+    monkeypatch.setattr(Aside, "begin", lambda self, candidates: (started.append(candidates), real(self, candidates)))
     monkeypatch.setattr(pipeline, "pays", lambda *_: True)
     beside = fit_series(SERIES, CONFIG)
     assert len(started) == 1
@@ -228,8 +318,8 @@ def test_a_fit_is_the_same_with_a_process_beside_it(fitted, monkeypatch):
     assert beside.state.keys() == fitted.state.keys()
 
 
-@pytest.mark.parametrize("setting", ["select.refine=off", "budget=1h"])
+@pytest.mark.parametrize("setting", ["select.refine=off", "budget=1h", "select.refine=auto screen.basis=linear"])
 def test_no_process_where_no_network_is_trained_or_time_is_short(setting, monkeypatch):
     monkeypatch.setattr(pipeline, "pays", lambda *_: True)
     monkeypatch.setattr(module, "Aside", None)
-    assert fit_series(SERIES, CONFIG.override([setting])).graph.names == SERIES.names
+    assert fit_series(SERIES, CONFIG.override(setting.split())).graph.names == SERIES.names

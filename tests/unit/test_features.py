@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcgnn import series
 from rcgnn.screen import features as room
-from rcgnn.screen.features import BASES, CLIP, Offer, Tables, build, columns_of, from_moment, rows_of, weighed
+from rcgnn.screen.features import BASES, CLIP, Offer, Tables, build, columns_of, from_moment, rows_of, stretches, weighed
 from rcgnn.screen.gram import RIDGE
 from rcgnn.screen.moments import moments
 
@@ -182,6 +183,21 @@ def test_a_weighed_sum_is_that_of_the_columns_laid_out(monkeypatch, sparse, few)
     weight = np.random.default_rng(3).standard_normal(len(features))
     for draw, laid_out in enumerate(columns_of(tables, rows, offer, features)):
         np.testing.assert_allclose(weighed(tables, draw, rows, offer, features, weight), laid_out @ weight, atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+def test_stretches_hold_every_row_once_and_reach_over_no_more_of_the_table_than_a_slab(monkeypatch, share):
+    monkeypatch.setattr(series, "SLAB", 300)
+    tables = build(draws(2, 2000), [slice(0, 900), slice(950, 2000)], max_lag=K, basis="linear")
+    rows = np.flatnonzero(np.random.default_rng(1).random(len(tables.at)) < share)
+    parts = [*stretches(tables, rows)]
+    np.testing.assert_array_equal(np.concatenate([rows[part] for part in parts]), rows)
+    assert len(parts) > 3
+    assert all(np.ptp(tables.at[rows[part]]) < 300 for part in parts)
+    weight = np.array([0.5, -2.0])
+    for part in parts:
+        laid_out = columns_of(tables, rows[part], Offer(), np.array([4, 8]))[1]
+        np.testing.assert_allclose(weighed(tables, 1, rows[part], Offer(), np.array([4, 8]), weight), laid_out @ weight, atol=1e-12)
 
 
 def test_a_weighed_sum_over_no_rows_is_empty():

@@ -355,3 +355,10 @@ def test_autocovariances_are_those_of_observed_pairs_within_a_segment(lost, brea
             known = [one for one in products if np.isfinite(one)]
             assert pairs[k, j] == len(known)
             assert gamma[k, j] == pytest.approx(np.mean(known))
+
+
+def test_a_column_of_numbers_too_small_to_divide_by_and_an_ordinary_one_overflows_nothing():
+    tiny = np.array([-1.3e-310, 9e-311, 0.7] * 20)
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        report = inspect(Series.of(np.column_stack([np.arange(60.0) % 2, tiny])))
+    assert len(report.sensors) == 2

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from rcgnn.candidates import MOST_RUNNERS_UP, Candidates, choose, lag0_order
 from rcgnn.config import Config
 from rcgnn.errors import RcgnnError
 from rcgnn.health import OPEN, silent
 from rcgnn.pipeline import Fit, fit_series
-from rcgnn.refine import MOST_RUNNERS_UP, choose, lag0_order, refine, spread_rows
+from rcgnn.refine import refine, spread_rows
 from rcgnn.refined import Refined
 from rcgnn.series import Series
 from rcgnn.train.training import pick_device
@@ -48,7 +49,7 @@ def screened() -> Fit:
 @cache
 def refined(*settings: str) -> Refined:
     done = screened()
-    return refine(done.prepared, done.screened, CONFIG.override(settings), progress=silent, on_record=None)
+    return refine(done.prepared, Candidates.of(done.screened), CONFIG.override(settings), progress=silent, on_record=None)
 
 
 def test_every_record_says_what_the_screen_and_the_table_are():
@@ -149,7 +150,7 @@ def test_every_epoch_is_reported_as_it_ends():
     done, told = screened(), []
     run = refine(
         done.prepared,
-        done.screened,
+        Candidates.of(done.screened),
         CONFIG.override(["train.epochs=2"]),
         progress=silent,
         on_record=lambda record: told.append(record.epoch),

@@ -203,7 +203,7 @@ def test_nan_while_learning_own_histories_is_skipped():
     assert result.failed is None
 
 
-@pytest.mark.parametrize(("group", "first"), [("message", 18), ("self", 0)])
+@pytest.mark.parametrize(("group", "first"), [("message", 16), ("self", 0)])
 def test_nan_that_does_not_go_away_ends_with_a_verdict(group, first):
     network = make_network()
     Fault(sensors_own(network, group)[1], lambda call: call > first, lambda g: g * float("nan"))
@@ -215,7 +215,7 @@ def test_nan_that_does_not_go_away_ends_with_a_verdict(group, first):
 
 def test_gradient_times_1e8_is_a_spike_and_leaves_no_trace():
     network = make_network()
-    Fault(sensors_own(network, "message")[1], lambda call: call == 28, lambda g: (g + 1e-3) * 1e8)
+    Fault(sensors_own(network, "message")[1], lambda call: call == 30, lambda g: (g + 1e-3) * 1e8)
     result, _ = run(network=network)
     assert all_finite(result, network)
     assert sum(r.guard.skipped_spike for r in result.records) == 1

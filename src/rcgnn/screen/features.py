@@ -23,7 +23,7 @@ from rcgnn.series import BoolArray, FloatArray, IntArray, slabs, taken
 CLIP = 4.0
 """Scaled values beyond this many sd enter the polynomials at this value."""
 SPARSE = 8
-"""Of a row with more than so many times the columns that are needed only those are read."""
+"""Of more than so many times the columns, or rows, that are needed only those are read."""
 HIDDEN = -1
 """Owner of a feature that is no sensor's: a hidden driver's path."""
 
@@ -144,6 +144,10 @@ class Offer:
     columns: IntArray | None = None
     hidden: Sequence[FloatArray] = field(default=())
 
+    def shown(self, tables: Tables) -> int:
+        """Number of features before the hidden drivers."""
+        return tables.plain + tables.max_lag * len(self.pairs) if self.columns is None else len(self.columns)
+
     def absolute(self, features: IntArray) -> IntArray:
         """Columns of the table and the products behind features of this offer; hidden drivers have none."""
         return features if self.columns is None else self.columns[features[features < len(self.columns)]]
@@ -197,13 +201,17 @@ def rows_of(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> list[
 
 def columns_of(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> list[FloatArray]:
     """[m, q] of every draw at targets `rows` [m]: some features of an offer, in the order given; nothing else is read."""
-    first = tables.plain + tables.max_lag * len(offer.pairs) if offer.columns is None else len(offer.columns)
+    return [_columns_at(tables, draw, rows, offer, features) for draw in range(len(tables.draws))]
+
+
+def _columns_at(tables: Tables, draw: int, rows: IntArray, offer: Offer, features: IntArray) -> FloatArray:
+    first = offer.shown(tables)
     shown = features[features < first]
     columns, place = np.unique(shown if offer.columns is None else offer.columns[shown], return_inverse=True)
     back = np.full(len(features), len(columns))
     back[features < first] = place
     back[features >= first] += features[features >= first] - first
-    return [features_at(tables, draw, rows, replace(offer, columns=columns))[:, back] for draw in range(len(tables.draws))]
+    return features_at(tables, draw, rows, replace(offer, columns=columns))[:, back]
 
 
 def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -> Iterator[tuple[slice, FloatArray]]:
@@ -212,18 +220,31 @@ def in_slabs(tables: Tables, rows: IntArray, offer: Offer, features: IntArray) -
         yield part, np.stack(columns_of(tables, rows[part], offer, features))
 
 
-def weighed(tables: Tables, draw: int, rows: IntArray, offer: Offer, features: IntArray, weight: FloatArray) -> FloatArray:
-    """[m] the sum of some features of an offer, each once and times its weight [q], at targets `rows` [m], rising; none is laid out.
+def stretches(tables: Tables, rows: IntArray) -> Iterator[slice]:
+    """Which of `rows` [m], rising, lie in one stretch of the tables after the other."""
+    table = tables.draws[0]
+    at = tables.at[rows]
+    for part in in_turn(slabs(*table.shape), *tables.draws):
+        first, last = np.searchsorted(at, (part.start, part.stop))
+        if first < last:
+            yield slice(int(first), int(last))
 
-    A row of the table is multiplied by the weights of all lags at once, and what comes of it is read k rows later.
+
+def weighed(tables: Tables, draw: int, rows: IntArray, offer: Offer, features: IntArray, weight: FloatArray) -> FloatArray:
+    """[m] the sum of some features of an offer, each once and times its weight [q], at targets `rows` [m], rising, of one stretch.
+
+    Where most rows are asked for, none is laid out: a row of the table is multiplied by the weights of all lags at once, and what comes
+    of it is read k rows later.
     """
     found = np.zeros(len(rows))
     if not len(rows):
         return found
     table, at = tables.draws[draw], tables.at[rows]
     first = int(at[0]) - tables.max_lag
+    if SPARSE * len(rows) < at[-1] - first:
+        return np.asarray(_columns_at(tables, draw, rows, offer, features) @ weight)
     block, at = table[first : at[-1] + 1], at - first
-    shown = tables.plain + tables.max_lag * len(offer.pairs) if offer.columns is None else len(offer.columns)
+    shown = offer.shown(tables)
     inner = features < shown
     column, share = offer.absolute(features[inner]), weight[inner]
     basis = column < tables.plain

@@ -43,6 +43,15 @@ class Gram(Protocol):
         """[G, m, m] among the features of each group [G, m]."""
 
 
+class _ByRows:
+    def rows(self, features: IntArray) -> FloatArray:
+        raise NotImplementedError
+
+    def row(self, feature: int) -> FloatArray:
+        """See `Gram`."""
+        return self.rows(np.array([feature]))[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Dense:
     """A matrix at hand.
@@ -97,7 +106,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, eq=False)
-class Less:
+class Less(_ByRows):
     """Moments over all rows less those over the rows left out.
 
     With T the sums of products over all rows and draws, X the rows left out, n the rows that stay times draws, m the means of each draw
@@ -134,10 +143,6 @@ class Less:
         """[P, P]."""
         return self.rows(np.arange(len(self.total)))
 
-    def row(self, feature: int) -> FloatArray:
-        """[P]."""
-        return self.rows(np.array([feature]))[0]
-
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""
         out = self.out
@@ -156,7 +161,7 @@ class Less:
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
+class Beside(_ByRows):
     """Moments of features that many targets have, and of some that this target has alone behind them.
 
     Attributes:
@@ -179,10 +184,6 @@ class Beside:
         """[P + q, P + q]."""
         return np.block([[self.shared.matrix, self.cross], [self.cross.T, self.own]])
 
-    def row(self, feature: int) -> FloatArray:
-        """[P]."""
-        return self.rows(np.array([feature]))[0]
-
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P + q]."""
         first = len(self.cross)
@@ -203,7 +204,7 @@ class Beside:
 
 
 @dataclass(frozen=True, eq=False)
-class Masked:
+class Masked(_ByRows):
     """Moments of which some features may not be used: these have none with any other."""
 
     whole: Gram
@@ -218,10 +219,6 @@ class Masked:
     def matrix(self) -> FloatArray:
         """[P, P]."""
         return self.rows(np.arange(len(self.may)))
-
-    def row(self, feature: int) -> FloatArray:
-        """[P]."""
-        return self.rows(np.array([feature]))[0]
 
     def rows(self, features: IntArray) -> FloatArray:
         """[m, P]."""

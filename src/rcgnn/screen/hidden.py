@@ -69,12 +69,6 @@ def best_factors(correlation: FloatArray, rows: float) -> tuple[int, float]:
     return best, value
 
 
-def best_links(correlation: FloatArray, rows: float, gamma: float) -> float:
-    """BIC above independence of the best acyclic same-step graph."""
-    models = _models(correlation, rows, gamma)
-    return _above_none(models, directed(models))
-
-
 def _models(correlation: FloatArray, rows: float, gamma: float) -> Scores:
     sensors = len(correlation)
     price = np.full(sensors, extended_bic(rows, sensors, gamma))
@@ -93,15 +87,20 @@ def _in_one_order(correlation: FloatArray) -> list[frozenset[int]]:
     return [frozenset(np.flatnonzero(place < mine).tolist()) for mine in place]
 
 
-def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, float]:
-    """(k, margin): the best number of hidden drivers and the BIC by which they beat same-step links; margin <= 0: they do not.
+def best_links(correlation: FloatArray, rows: float, gamma: float) -> float:
+    """BIC above independence of the best acyclic same-step graph."""
+    models = _models(correlation, rows, gamma)
+    return _above_none(models, directed(models))
 
-    Where any links in one order of the sensors already do better, the best graph is not searched for, and the margin is that to these.
+
+def competing(correlation: FloatArray, rows: float, gamma: float, least: float = -np.inf) -> tuple[int, float]:
+    """(k, margin): the best number of hidden drivers and the BIC by which they beat same-step links; margin <= 0: they do not.
 
     Args:
         correlation: [N, N] of the innovations.
         rows: n behind it.
         gamma: of the extended BIC.
+        least: a margin up to this need not be exact, and links in one order of the sensors, which are a bound of it, may do.
 
     Example:
         >>> common = np.full((8, 8), 0.5) + 0.5 * np.eye(8)
@@ -114,5 +113,6 @@ def competing(correlation: FloatArray, rows: float, gamma: float) -> tuple[int, 
     count, value = best_factors(correlation, rows)
     if not count:
         return 0, 0.0
-    margin = value - _above_none(_models(correlation, rows, gamma), _in_one_order(correlation))
-    return count, margin if margin <= 0 else min(margin, value - best_links(correlation, rows, gamma))
+    models = _models(correlation, rows, gamma)
+    margin = value - _above_none(models, _in_one_order(correlation))
+    return count, margin if margin <= least else min(margin, value - _above_none(models, directed(models)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rcgnn.mapped import in_turn, let_go, spacious
-from rcgnn.screen.features import Features, Offer, Tables, in_slabs, weighed
+from rcgnn.screen.features import Features, Offer, Tables, in_slabs, stretches, weighed
 from rcgnn.screen.search import Local
 from rcgnn.series import BoolArray, FloatArray, IntArray, slabs
 
@@ -71,7 +71,7 @@ def residual(scales: Scales, own: Features, local: Local, target: int) -> FloatA
         return left
     mean, spread = scales.of(used)
     weight = np.append(local.given.coefficients, -1.0) / spread
-    for part in in_turn(slabs(len(rows), len(used)), *tables.draws):
+    for part in stretches(tables, rows):
         for draw, middle in enumerate(mean @ weight):
             left[draw, part] = middle - weighed(tables, draw, rows[part], offer, used, weight)
     return left

@@ -169,7 +169,7 @@ def gains(given: Partial | Growing, rows: float, only: IntArray | None = None) -
 
 def removal_gains(given: Partial | Growing, rows: float) -> FloatArray:
     """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in, in the order they entered."""
-    return np.asarray(rows * np.log1p(given.coefficients**2 / (given.informations * given.unexplained)))
+    return np.asarray(rows * np.log1p(given.missed / given.unexplained))
 
 
 def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | float, room: int) -> tuple[Growing, list[int]]:
@@ -187,14 +187,14 @@ def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | flo
     """
     dropped: list[int] = []
     while chosen:
-        share = given.coefficients[-len(chosen) :] ** 2 / given.informations[-len(chosen) :]
         if isinstance(cost, float):
+            share = given.missed[-len(chosen) :]
             weakest = int(share.argmin())
             spare = rows * math.log1p(float(share[weakest]) / given.unexplained) - cost
         else:
-            all_spare = rows * np.log1p(share / given.unexplained) - cost[chosen]
-            weakest = int(all_spare.argmin())
-            spare = all_spare[weakest]
+            each = removal_gains(given, rows)[-len(chosen) :] - cost[chosen]
+            weakest = int(each.argmin())
+            spare = each[weakest]
         if spare >= 0:
             break
         given = Growing(given.partial().without(chosen[weakest]), room)

@@ -143,8 +143,9 @@ def screen(
     if rng is None or config.hidden == "off" or not found.evidence.chosen[0].any() or sensors > MOST_SENSORS:
         return found
     own, lagged = [one.features for one in won], [one.lagged for one in won]
-    count, margin = competing(*innovations(tables, rows, [one.offer for one in won], own, lagged), config.gamma)
-    if not count or (margin <= MARGIN and config.hidden == "auto"):
+    least = MARGIN if config.hidden == "auto" else -np.inf
+    count, margin = competing(*innovations(tables, rows, [one.offer for one in won], own, lagged), config.gamma, least)
+    if not count or margin <= least:
         return found
     return _given_drivers(found, driver_room.infer(repeated(tables), count, margin, rng), config)
 

@@ -235,7 +235,7 @@ def _fit(readings: Readings, noise: FloatArray, em: Callable[..., Learnt]) -> Le
         blind = learnt.blind
         how = learnt.model.selection
         if part.suspects is None or how is None or not _any_doubt(part, how):
-            return learnt
+            return replace(learnt, blind=None)
         left = part.suspects & ~doubtful(how, part)  # every round takes a sensor out
         part = replace(part, suspects=left if left.any() else None)
 

@@ -54,7 +54,7 @@ class Learnt:
     Attributes:
         model: its parameters.
         moment: [D, D] what the readings said about the signal under the last dense model, see `Posterior.moment`.
-        blind: for another look at the same readings with other suspects; None where there were not enough rounds.
+        blind: for another look at the same readings with other suspects; None where there were none, or too few rounds.
     """
 
     model: LinearModel
@@ -111,7 +111,7 @@ def fit(  # noqa: PLR0913 - what it works on, then how it reports
         posterior = _expect(model, readings, hidden, gate)
         moment = posterior.moment
         model, tau = _maximise(moment, tau, observed, noise)
-        if iteration == SELECTION_FROM:
+        if iteration == SELECTION_FROM and hidden is not None:
             blind = Blind(model, tau, posterior)
         if iteration >= SELECTION_FROM:
             hidden = renewed(readings, hidden, posterior)

@@ -242,12 +242,8 @@ def _ahead(A: FloatArray, Q: FloatArray, updates: Sequence[_Update]) -> FloatArr
 
 
 def _still(now: FloatArray, before: FloatArray) -> bool:
-    """Have covariances [B, D, D] stopped moving? Most that have not show it in their first row."""
-    return now is before or (_near(now[:, 0], before[:, 0]) and _near(now, before))
-
-
-def _near(now: FloatArray, before: FloatArray) -> bool:
-    return float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
+    """Have covariances stopped moving?"""
+    return now is before or float(np.abs(now - before).max()) <= STILL * float(np.abs(before).max())
 
 
 @dataclass(eq=False)

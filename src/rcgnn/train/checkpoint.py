@@ -18,8 +18,9 @@ from rcgnn.train.held_out import HeldOut
 
 KINDS = kinds(HeldOut, HealthRecord, Finding)
 NAME = "training"
-LAYOUT = 2
-"""Of a state; one of another layout is not found, and training begins anew. 2: the optimiser as one row."""
+LAYOUT = 3
+"""Of a state; one of another layout is not found, and training begins anew. 2: the optimiser as one row. 3: auxiliary
+gradients every eighth step."""
 
 
 @dataclass(eq=False)
@@ -51,3 +52,9 @@ class States:
         """Keep a state, where there is time to write it; only then it is asked for."""
         if self.store is not None and self.pace.allows():
             keep(self.store, self.pace, NAME, state(), KINDS, {"phase": phase, "key": self.key}, rolling=True)
+
+
+def got_to_links(store: Store | None) -> bool:
+    """Is the newest state of a training one of its links, whatever its settings?"""
+    about = None if store is None else store.about(NAME)
+    return about is not None and about["phase"] == "links"
