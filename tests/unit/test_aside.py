@@ -20,6 +20,8 @@ from rcgnn.candidates import Candidates
 from rcgnn.config import Config
 from rcgnn.errors import InputError
 from rcgnn.pipeline import Fit, fit_series
+from rcgnn.screen import moments
+from rcgnn.screen.gram import Less
 from rcgnn.store import Pace, Store
 from rcgnn.synth import simulate
 
@@ -316,6 +318,15 @@ def test_a_fit_is_the_same_with_a_process_beside_it(fitted, monkeypatch):
     assert beside.findings == fitted.findings
     assert beside.summary.keys() == fitted.summary.keys()
     assert beside.state.keys() == fitted.state.keys()
+
+
+def test_a_screen_whose_moments_are_made_row_by_row_has_a_process_beside_it_too(monkeypatch):
+    """Such moments cannot be handed over, and need not be."""
+    monkeypatch.setattr(moments, "DENSE", 5)
+    monkeypatch.setattr(pipeline, "pays", lambda *_: True)
+    done = fit_series(SERIES, CONFIG)
+    assert isinstance(done.screened.features[0].gram.shared, Less)
+    assert len(done.records) == 3
 
 
 @pytest.mark.parametrize("setting", ["select.refine=off", "budget=1h", "select.refine=auto screen.basis=linear"])
