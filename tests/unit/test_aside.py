@@ -24,6 +24,7 @@ from rcgnn.screen import moments
 from rcgnn.screen.gram import Less
 from rcgnn.store import Pace, Store
 from rcgnn.synth import simulate
+from rcgnn.train.checkpoint import States
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are handed a pipe on POSIX systems alone")
 
@@ -133,6 +134,16 @@ def test_what_a_second_attempt_has_reached_is_not_thrown_away(task, candidates, 
     assert not again.steps
     anew = replace(kept, store=None).alone(candidates, Heard().told)
     np.testing.assert_array_equal(done.last.weights, anew.last.weights)
+
+
+def test_own_histories_of_a_network_that_was_kept_are_not_trained(task, candidates, tmp_path, monkeypatch):
+    """A training that took no time to keep its states has left the network alone."""
+    monkeypatch.setattr(Pace, "allows", lambda *_: True)
+    monkeypatch.setattr(States, "save", lambda *_: None)
+    kept, again = replace(task, store=Store.begin(tmp_path, {})), Heard()
+    kept.alone(candidates, Heard().told)
+    assert kept.begun(again.told) is None
+    assert not again.steps
 
 
 def _stop_in_the_second_attempt(record) -> None:

@@ -225,6 +225,14 @@ def test_copies_of_a_feature_do_not_both_enter():
     assert RIDGE < 1e-5  # what keeps a copy apart from itself
 
 
+def test_what_is_all_but_a_copy_is_passed_over_for_the_next_best():
+    """It would explain most of all, by the little that it is beside what is in."""
+    given = Partial(Dense(np.eye(3)), 2, np.zeros(0, np.int64), np.zeros((0, 3)), np.array([0.9e-5, 1.0, 1.0]), np.array([3e-3, 0.4, 1.0]))
+    left = np.array([True, True, False])
+    assert search._largest(given, left, 200.0, 10.0) == search._dearest(given, left, 200.0, np.full(3, 10.0)) == 1
+    assert search._largest(given, np.array([True, False, False]), 200.0, 10.0) is None
+
+
 @given(st.integers(0, 10_000), st.floats(4.0, 60.0), st.booleans())
 def test_one_price_for_all_asks_only_the_best_and_finds_what_asking_all_would(seed, price, copied):
     rng = np.random.default_rng(seed)
