@@ -357,7 +357,16 @@ def test_autocovariances_are_those_of_observed_pairs_within_a_segment(lost, brea
             assert gamma[k, j] == pytest.approx(np.mean(known))
 
 
-def test_readings_whose_spread_is_too_small_to_divide_by_overflow_nothing():
-    table = Series.of(np.array([[0.0, -1.30315723160436e-310], [1.0, 9.053558666731e-311], [0.0, 0.7]]))
+@pytest.mark.parametrize(
+    "tiny",
+    [
+        [-1.30315723160436e-310, 9.053558666731e-311, 0.7],
+        [-7.04e-311, -1.27e-310, -6.2e-311, 0.7, -2.3e-310, -0.7, -1.2e-310, 0.7],
+        [1e-199, 1.0000000000000002e-199, 1e-199, -1e-199, 0.7, 1e-199, 1e-199, 0.7],
+        [1e-49, 1.0000000000000002e-49, 1e-49, -1e-49, 0.7, 1e-49, 1e-49, 0.7],
+    ],
+)
+def test_readings_whose_spread_is_too_small_to_divide_by_overflow_nothing(tiny):
+    table = Series.of(np.column_stack([np.arange(len(tiny)) % 2.0, tiny]))
     with np.errstate(over="raise", divide="raise", invalid="raise"):
         assert len(inspect(table).sensors) == 2

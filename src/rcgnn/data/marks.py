@@ -16,6 +16,8 @@ from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 KEPT, STUCK, SENTINEL, SPIKE = 0, 1, 2, 3
 CODE_NAMES = {STUCK: "stuck", SENTINEL: "sentinel", SPIKE: "spike"}
 ZERO_INFLATED = 0.2
+SMALLEST = 1e-50
+"""Share of a sensor's largest reading. What is less, and differences of it, would overflow what they divide, or its fourth power."""
 """A sensor is event-like when one value starts more than this share of its runs (and the value is no quantisation step among many)."""
 
 
@@ -62,11 +64,16 @@ def segment_number(series: Series) -> IntArray:
 
 
 def unit_size(series: Series) -> tuple[FloatArray, FloatArray]:
-    """Readings [T, N] divided by a power of two per sensor [N], exactly, so that no rule can overflow; NaN where not observed."""
+    """Readings [T, N] divided by a power of two per sensor [N], exactly, so that no rule can overflow; NaN where not observed.
+
+    What is smaller than `SMALLEST` then is 0: rules divide by spreads.
+    """
     x = np.where(series.mask, series.values, np.nan)
     largest = np.maximum(np.fmax.reduce(x, axis=0, initial=0.0), -np.fmin.reduce(x, axis=0, initial=0.0))
     unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-    return np.divide(x, unit, out=x), unit
+    np.divide(x, unit, out=x)
+    x[np.abs(x) < SMALLEST] = 0.0
+    return x, unit
 
 
 def _in_units(values: tuple[float | None, ...], unit: FloatArray) -> tuple[float | None, ...]:

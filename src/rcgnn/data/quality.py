@@ -19,9 +19,6 @@ from rcgnn.health import Finding
 from rcgnn.mapped import in_turn, let_go, spacious
 from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
-SMALLEST = 1e-300
-"""A spread below this is none: readings divided by it overflow."""
-
 
 @dataclass(frozen=True)
 class SensorQuality:
@@ -177,8 +174,8 @@ def _working(series: Series, marks: Marks) -> FloatArray:
     x = x - np.nan_to_num(nan_median(x))
     size = np.nan_to_num(MAD_TO_SD * nan_median(np.abs(x)))
     spread = np.sqrt(np.where(np.isfinite(x), x**2, 0.0).sum(axis=0) / np.maximum(np.isfinite(x).sum(axis=0), 1))
-    size = np.where(size > SMALLEST, size, spread)
-    return np.asarray(x / np.where(size > SMALLEST, size, 1.0))
+    size = np.where(size > 0, size, spread)
+    return np.asarray(x / np.where(size > 0, size, 1.0))
 
 
 def _column(series: Series, x: FloatArray, j: int) -> FloatArray:
