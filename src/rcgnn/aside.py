@@ -257,7 +257,6 @@ def serve(handle: int) -> None:
             pipe.send(("failed", error))
         else:
             pipe.send(("done", done))
-        orders.get()  # nothing more comes
 
 
 def _hear(pipe: Connection, orders: SimpleQueue[Any]) -> None:

@@ -31,17 +31,22 @@ class Candidates:
     @classmethod
     def of(cls, screened: Screened) -> Candidates:
         """Those of a screen's answer."""
-        return cls(choose(screened), lag0_order(screened), int(screened.evidence.chosen.any(axis=0).sum()))
+        order = lag0_order(screened)
+        return cls(choose(screened, order), order, int(screened.evidence.chosen.any(axis=0).sum()))
 
 
-def choose(screened: Screened) -> BoolArray:
-    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, as many again up to `MOST_RUNNERS_UP` a sensor."""
+def choose(screened: Screened, order: IntArray) -> BoolArray:
+    """[K+1, N, N] links the network gets: the chosen ones and the runners-up, as many again up to `MOST_RUNNERS_UP` a sensor.
+
+    Within the step only from earlier to later in `order` [N], see `lag0_order`.
+    """
     chosen = screened.evidence.chosen
     sensors = chosen.shape[1]
     most = int(chosen.sum()) + min(int(chosen.sum()), MOST_RUNNERS_UP * sensors) + sensors
     profile = np.where(chosen, np.inf, screened.evidence.profile)
     profile[:, np.arange(sensors), np.arange(sensors)] = -np.inf
-    profile[0][~_allowed_lag0(screened)] = -np.inf
+    place = np.argsort(order)
+    profile[0][place[:, None] >= place[None, :]] = -np.inf
     if screened.prior is not None:
         profile[~screened.prior.permitted] = -np.inf
     best = np.argsort(-profile, axis=None, kind="stable")[:most]
@@ -54,8 +59,3 @@ def lag0_order(screened: Screened) -> IntArray:
     """[N] sensors so that every lag-0 cause comes before its effects."""
     sorter = TopologicalSorter({j: sorted(parents) for j, parents in enumerate(screened.ordered.parents)})
     return np.array(list(sorter.static_order()), np.int64)
-
-
-def _allowed_lag0(screened: Screened) -> BoolArray:
-    place = np.argsort(lag0_order(screened))
-    return np.asarray(place[:, None] < place[None, :])

@@ -180,7 +180,7 @@ def _auto(series: Series, config: Config, prior: Prior | None, course: Course) -
         with course.spread(sample) as looks:
             with course.stage("screen"):
                 screened = screened_by(sample, bases, config, course)
-            network = _Network(_untrained(prepared, screened, config), task, Candidates.of(screened), other)
+            network = _Network(_untrained(prepared, screened, config), task, screened, other)
             network.begin()
             with course.stage("decide"):
                 decision = course.keeper.unless_interrupted(
@@ -194,13 +194,13 @@ class _Network(NamedTuple):
 
     idle: str | None
     task: Task
-    candidates: Candidates
+    screened: Screened
     other: Aside | None
 
     def begin(self) -> None:
         """Now, where another process does it."""
         if self.other is not None and self.idle is None:
-            self.other.begin(self.candidates)
+            self.other.begin(Candidates.of(self.screened))
 
     def trained(self, course: Course) -> Repeated[Refined]:
         """What came of it."""
@@ -208,7 +208,7 @@ class _Network(NamedTuple):
         if self.other is not None:
             return self.other.answer(told)
         over, again = (lambda: not budget.allows("epochs")), (lambda: budget.left() > 0)
-        return self.task.done(self.candidates, told, course.keeper, over=over, again=again)
+        return self.task.done(Candidates.of(self.screened), told, course.keeper, over=over, again=again)
 
 
 def _answered(

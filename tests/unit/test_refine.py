@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rcgnn.candidates import MOST_RUNNERS_UP, Candidates, choose, lag0_order
+from rcgnn.candidates import MOST_RUNNERS_UP, Candidates, lag0_order
 from rcgnn.config import Config
 from rcgnn.errors import RcgnnError
 from rcgnn.health import OPEN, silent
@@ -74,7 +74,7 @@ def test_near_copies_dead_sensors_and_readings_out_of_all_reason_are_told():
 
 
 def test_every_chosen_link_is_a_candidate_and_some_runners_up_are():
-    chosen, candidates = screened().screened.evidence.chosen, choose(screened().screened)
+    chosen, candidates = screened().screened.evidence.chosen, Candidates.of(screened().screened).links
     assert (candidates >= chosen).all()
     extra = int(candidates.sum() - chosen.sum())
     assert 0 < extra <= min(int(chosen.sum()), MOST_RUNNERS_UP * N) + N
@@ -83,7 +83,7 @@ def test_every_chosen_link_is_a_candidate_and_some_runners_up_are():
 
 def test_runners_up_are_the_next_best():
     found = screened().screened
-    candidates, chosen = choose(found), found.evidence.chosen
+    candidates, chosen = Candidates.of(found).links, found.evidence.chosen
     place = np.argsort(lag0_order(found))
     open_ = ~candidates & ~np.eye(N, dtype=bool)
     open_[0] &= place[:, None] < place[None, :]
@@ -97,7 +97,7 @@ def test_lag_zero_candidates_follow_one_order():
     assert sorted(order) == list(range(N))
     for j, parents in enumerate(found.ordered.parents):
         assert all(order.index(i) < order.index(j) for i in parents)
-    for _, i, j in np.argwhere(choose(found)[:1]):
+    for _, i, j in np.argwhere(Candidates.of(found).links[:1]):
         assert order.index(i) < order.index(j)
 
 

@@ -15,9 +15,9 @@ from rcgnn.series import BoolArray, FloatArray, IntArray, Series, sensor_blocks
 
 KEPT, STUCK, SENTINEL, SPIKE = 0, 1, 2, 3
 CODE_NAMES = {STUCK: "stuck", SENTINEL: "sentinel", SPIKE: "spike"}
-ZERO_INFLATED = 0.2
 SMALLEST = 1e-50
 """Share of a sensor's largest reading. What is less, and differences of it, would overflow what they divide, or its fourth power."""
+ZERO_INFLATED = 0.2
 """A sensor is event-like when one value starts more than this share of its runs (and the value is no quantisation step among many)."""
 
 

@@ -44,6 +44,8 @@ class Gram(Protocol):
 
 
 class _ByRows:
+    """One row as the only one of several."""
+
     def rows(self, features: IntArray) -> FloatArray:
         raise NotImplementedError
 

@@ -49,21 +49,6 @@ class _Given:
         share[power <= COLLINEAR] = 0.0
         return np.asarray(share)
 
-    @property
-    def missed(self) -> FloatArray:
-        """[q] variance of the target that would be left in addition without each feature inside."""
-        return np.asarray(self.coefficients**2 / self.informations)
-
-    @property
-    def coefficients(self) -> FloatArray:
-        """[q] least-squares coefficients of the target on the features inside."""
-        raise NotImplementedError
-
-    @property
-    def informations(self) -> FloatArray:
-        """[q] diagonal of the inverse moments of the features inside."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, eq=False)
 class Partial(_Given):

@@ -114,9 +114,10 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
     open_ = allowed.copy()
     open_[base.forced], open_[given.y], open_[base.chosen] = False, False, False
     price = _one_price(np.append(cost[open_], cost[base.chosen]))
+    threshold = ENTER * cost
     for _ in range(3 * most):
         worth = freedom(rows, len(base.forced) + len(chosen))
-        best = _dearest(given, open_, worth, ENTER * cost) if price is None else _largest(given, open_, worth, ENTER * price)
+        best = _dearest(given, open_, worth, threshold) if price is None else _largest(given, open_, worth, ENTER * price)
         if best is None or len(chosen) >= most:
             break
         given.add(best)
@@ -169,7 +170,12 @@ def gains(given: Partial | Growing, rows: float, only: IntArray | None = None) -
 
 def removal_gains(given: Partial | Growing, rows: float) -> FloatArray:
     """[q] likelihood-ratio statistic of taking each feature out alone, of those that are in, in the order they entered."""
-    return np.asarray(rows * np.log1p(given.missed / given.unexplained))
+    return np.asarray(rows * np.log1p(_missed(given) / given.unexplained))
+
+
+def _missed(given: Partial | Growing) -> FloatArray:
+    """[q] variance of the target that would be left in addition without each feature inside."""
+    return np.asarray(given.coefficients**2 / given.informations)
 
 
 def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | float, room: int) -> tuple[Growing, list[int]]:
@@ -188,7 +194,7 @@ def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | flo
     dropped: list[int] = []
     while chosen:
         if isinstance(cost, float):
-            share = given.missed[-len(chosen) :]
+            share = _missed(given)[-len(chosen) :]
             weakest = int(share.argmin())
             spare = rows * math.log1p(float(share[weakest]) / given.unexplained) - cost
         else:

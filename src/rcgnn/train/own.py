@@ -70,8 +70,7 @@ def own_histories(  # noqa: PLR0913 - as `train`
     training = Training(network, data, config, names, "self", min(EPOCHS, config.train.epochs))
     baseline = _fitted(training, blocks, progress, over, states)
     useless = training.failed is not None or training.taken == 0
-    mine = {id(parameter) for parameter in network.self_parameters()}
-    parameters = {name: parameter.detach().clone() for name, parameter in network.named_parameters() if id(parameter) in mine}
+    parameters = {name: parameter.detach().clone() for name, parameter in training.stepper.named}
     return Own(parameters, baseline, training.controls.guard.last_rule or "no training window" if useless else None)
 
 
