@@ -23,12 +23,12 @@ from dated import source, write
 
 from rcgnn.bench.markdown import number, table, today
 from rcgnn.config import Config
-from rcgnn.crew import processors
 from rcgnn.data.scaling import Scaler
 from rcgnn.data.windows import Windows, split_blocks
 from rcgnn.health import OPEN
 from rcgnn.model.network import CausalNet
 from rcgnn.numerics import generator, one_thread, repeatable, rng, rounded
+from rcgnn.processors import processors
 from rcgnn.series import BoolArray, FloatArray
 from rcgnn.synth import simulate
 from rcgnn.train.trainer import TrainResult, train

@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rcgnn.config import Config
-from rcgnn.crew import processors
 from rcgnn.data.readers import read_table
 from rcgnn.origin import fit_origin
 from rcgnn.origin.fit import EVALUATION_DRAWS
 from rcgnn.origin.trainer import term_weights
 from rcgnn.origin.windows import OriginData, prepare
+from rcgnn.processors import processors
 from rcgnn.series import Series
 
 ROOT = Path(__file__).parents[1]

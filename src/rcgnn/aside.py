@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rcgnn.budget import Budget
 from rcgnn.candidates import Candidates
 from rcgnn.config import Config
-from rcgnn.crew import THREADS, processors
 from rcgnn.errors import RcgnnError
 from rcgnn.health import HealthRecord, Progress
 from rcgnn.keeper import Keeper
 from rcgnn.prepared import Prepared
+from rcgnn.processors import THREADS, processors
 from rcgnn.refined import Refined
 from rcgnn.rerun import Repeated, until_links
 from rcgnn.stages import KINDS, SMALL, OnRecord, threads

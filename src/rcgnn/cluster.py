@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rcgnn.crew import GRACE, THREADS, Crew, End, Engine, Raised, Work, attempt, one_thread_each, processes
+from rcgnn.crew import GRACE, Crew, End, Engine, LastWords, Work, outcome, processes
 from rcgnn.errors import InputError
+from rcgnn.processors import THREADS, one_thread_each
 
 AUTO = "auto"
 ANSWER_WITHIN = 12.0
@@ -34,7 +35,7 @@ import logging, sys, ray
 logging.disable()
 try:
     ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
-except Exception as error:
+except (ConnectionError, OSError, RuntimeError, ValueError) as error:
     print(str(error).split(". ")[0].strip("."))
     sys.exit(1)
 """
@@ -172,6 +173,8 @@ class RayCrew:
         now = time.monotonic()
         if what == "done":
             return End("done", told, held.facts, now - held.since)
+        if what == "failed":
+            return End("failed", facts=held.facts, seconds=now - held.since, error=told)
         held.since, held.facts = now, told
         if self.limit is not None:
             held.deadline = now + self.limit + (GRACE if what == "here" else 0.0)
@@ -194,7 +197,7 @@ def stream(work: Work, task: Any) -> Iterator[tuple[str, Any]]:
     """In a process of Ray: that it is here, that the clock of the task begins, its result.
 
     Yields:
-        ("here", None), ("began", facts) when the work tells, ("done", result).
+        ("here", None), ("began", facts) when the work tells, ("done", result) or ("failed", last words).
     """
     warnings.simplefilter("ignore")
     news: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -202,13 +205,11 @@ def stream(work: Work, task: Any) -> Iterator[tuple[str, Any]]:
     yield "here", None
     thread.start()
     what = ""
-    while what != "done":
+    while what not in {"done", "failed"}:
         what, told = news.get()
-        if what == "raised":
-            raise told
         yield what, told
 
 
 def _work(work: Work, task: Any, put: Callable[[tuple[str, Any]], None]) -> None:
-    found = attempt(lambda: work(task, lambda facts: put(("began", facts))))
-    put(("raised", found.error) if isinstance(found, Raised) else ("done", found))
+    with LastWords(lambda why: put(("failed", why))):
+        put(outcome(work, task, put))

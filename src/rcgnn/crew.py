@@ -19,13 +19,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Protocol
 
-from rcgnn.errors import RcgnnError
+from rcgnn.errors import FAILURES, in_words
+from rcgnn.processors import one_thread_each
 
-Out = TypeVar("Out")
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
 GRACE = 120.0
 """Seconds beside the limit for loading libraries and preparing; the limit itself is for the work."""
 RETRIES = 2
@@ -35,57 +34,66 @@ Work = Callable[[Any, Callable[[Any], None]], Any]
 (`functools.partial`) is handed over once a process, not once a task."""
 
 
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def outcome(work: Work, task: Any, tell: Callable[[tuple[str, Any]], None]) -> tuple[str, Any]:
+    """What a worker tells of one task in the end; `tell` hears before that when its clock begins.
 
-
-class Raised(NamedTuple):
-    """What `attempt` caught."""
-
-    error: Exception
-
-    @property
-    def told(self) -> str:
-        """On one line: our own sentence as it is, any other error after its kind."""
-        if isinstance(self.error, RcgnnError):
-            return str(self.error)
-        return f"{type(self.error).__name__}: {' '.join(str(self.error).split())}".rstrip(": ")
-
-
-def attempt(work: Callable[[], Out]) -> Out | Raised:
-    """What the work gives, or what it raised: for work whose failure is an answer that others wait for, or a row beside other rows.
+    Returns:
+        ("done", result), or ("failed", sentence) where it failed by one of `FAILURES`; any other error goes on.
 
     Example:
-        >>> attempt(lambda: 1), attempt(lambda: 1 / 0).told
-        (1, 'ZeroDivisionError: division by zero')
+        >>> outcome(lambda task, began: 1 / task, 0, print)
+        ('failed', 'ZeroDivisionError: division by zero')
     """
     try:
-        return work()
-    except Exception as error:  # noqa: BLE001 - whatever it is; the only place below the command line that catches it
-        return Raised(error)
+        return "done", work(task, lambda facts: tell(("began", facts)))
+    except FAILURES as error:
+        return "failed", in_words(error)
+
+
+class LastWords(AbstractContextManager["LastWords"]):
+    """Tells why the block ends by an error; nothing is caught: the error goes on and ends the process or thread.
+
+    Example:
+        >>> said = []
+        >>> with suppress(KeyError), LastWords(said.append):
+        ...     {}["flow"]
+        >>> said
+        ["KeyError: 'flow'"]
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Only errors: who interrupts knows why."""
+        if isinstance(error, Exception):
+            self.say(in_words(error))
 
 
 class End(NamedTuple):
     """What became of one task.
 
     Attributes:
-        how: finished, over its time, or its process died.
+        how: finished, over its time, ended by an error, or its process died without a word.
         result: of the work; None unless it finished.
         facts: what the work told when its clock began; None where it did not.
         seconds: since its clock began.
         exit_code: of a process that died, where it is known.
+        error: last words of a task that ended by an error.
     """
 
-    how: Literal["done", "late", "lost"]
+    how: Literal["done", "late", "failed", "lost"]
     result: Any = None
     facts: Any = None
     seconds: float = 0.0
     exit_code: int | None = None
+    error: str | None = None
 
     @property
-    def loss(self) -> str:
-        """How a lost process is told to people."""
+    def why(self) -> str:
+        """Why a task that failed or was lost has no result, as it is told to people."""
+        if self.error is not None:
+            return self.error
         code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
         return f"the process ended{code}, {RETRIES + 1} times; is there enough memory?"
 
@@ -118,7 +126,7 @@ def work_off(crew: Crew, queue: deque[Any]) -> Iterator[tuple[Any, End]]:
     """Every task of the queue with its end, as they end; what is taken out of the queue meanwhile is not done.
 
     A task whose process died is given out again, at most `RETRIES` times: tasks depend on nothing but themselves, so the result is the
-    same.
+    same. One that ended by an error is not: the error would come again.
     """
     lost = Counter[int]()
     while queue or crew.busy:
@@ -198,8 +206,13 @@ class Worker:
                 what, told = self.pipe.recv()
             except (EOFError, OSError):
                 return self._lost()
+            seconds = time.monotonic() - self.since
             if what == "done":
-                return End("done", told, self.facts, time.monotonic() - self.since)
+                return End("done", told, self.facts, seconds)
+            if what == "failed":
+                return End("failed", facts=self.facts, seconds=seconds, error=told)
+            if what == "ended":
+                return End("failed", facts=self.facts, seconds=seconds, exit_code=self._ending(), error=told)
             self.facts, self.since = told, time.monotonic()
             self.deadline = float("inf") if self.limit is None else self.since + self.limit
         if time.monotonic() >= self.deadline:
@@ -208,12 +221,16 @@ class Worker:
         return None
 
     def _lost(self) -> End:
+        return End("lost", facts=self.facts, seconds=time.monotonic() - self.since, exit_code=self._ending())
+
+    def _ending(self) -> int | None:
+        """Wait for a process that ends by itself; its exit code."""
         process = self.process
         if process is not None:
             process.join(5)
         code = None if process is None else process.exitcode
         self.stop()
-        return End("lost", facts=self.facts, seconds=time.monotonic() - self.since, exit_code=code)
+        return code
 
     def stop(self) -> None:
         """End the process and whatever it started."""
@@ -282,23 +299,11 @@ def processes(work: Work, size: int, limit: float | None = None) -> Iterator[Pro
             worker.stop()
 
 
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Processes that start inside the block have linear algebra on one thread."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def serve(pipe: Connection) -> None:
-    """The worker: the work and then tasks in, results out, until the other end is gone. What the work prints goes nowhere."""
+    """The worker: the work and then tasks in, results out, until the other end is gone. What the work prints goes nowhere.
+
+    An error that is none of `FAILURES` ends it: the other end gets the last words, standard error the traceback.
+    """
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -309,8 +314,9 @@ def serve(pipe: Connection) -> None:
     work: Work | None = next(told, None)
     if work is None:
         return
-    for task in told:
-        pipe.send(("done", work(task, lambda facts: pipe.send(("began", facts)))))
+    with LastWords(lambda why: pipe.send(("ended", why))):
+        for task in told:
+            pipe.send(outcome(work, task, pipe.send))
 
 
 def _told(pipe: Connection) -> Iterator[Any]:

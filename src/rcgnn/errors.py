@@ -97,6 +97,23 @@ class StoppedError(RcgnnError):
     exit_code = 130
 
 
+FAILURES = (RcgnnError, ArithmeticError, ValueError, RuntimeError, MemoryError, OSError, ImportError)
+"""What a computation raises for what it was given, or for the machine it is on. Anything else, a TypeError say, is a mistake in code:
+nobody catches it, and it ends the process."""
+
+
+def in_words(error: BaseException) -> str:
+    r"""On one line: our own sentence as it is, any other error after its kind.
+
+    Example:
+        >>> in_words(InputError("a.csv: no column; add one.")), in_words(ValueError("first\nsecond")), in_words(KeyError())
+        ('a.csv: no column; add one.', 'ValueError: first second', 'KeyError')
+    """
+    if isinstance(error, RcgnnError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+
+
 def near(word: str, known: Sequence[str]) -> str:
     """The end of a message that lists what there is anyway: the nearest of it, or nothing.
 

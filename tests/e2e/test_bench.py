@@ -66,6 +66,9 @@ def slow(series, *, max_lag, alpha=0.05, seed=1337):
 def wrong(series, *, max_lag, alpha=0.05, seed=1337):
     raise ValueError("no | good")
 
+def mistaken(series, *, max_lag, alpha=0.05, seed=1337):
+    return {}[max_lag]
+
 def dies(series, *, max_lag, alpha=0.05, seed=1337):
     os._exit(7)
 
@@ -124,7 +127,7 @@ def test_the_limit_of_cells_holds_for_every_table(rcgnn, place):
     done = rcgnn("bench", place / "suite.yaml", "--out", place / "out", "--methods", "empty", "--max-cells", 599)
     assert done.code == 0, done.err
     assert {row["error"] for row in rows(place / "out")} == {
-        f"TableError: {name}: expected at most 599 cells, got 120 rows x 5 columns = 600; leave out columns or rows, or raise --max-cells."
+        f"{name}: expected at most 599 cells, got 120 rows x 5 columns = 600; leave out columns or rows, or raise --max-cells."
         for name in ("linear", "ar1")
     }
 
@@ -258,13 +261,14 @@ def alive(pid):
 def test_no_failure_is_hidden(rcgnn, place):
     out = place / "out"
     (place / "suite.yaml").write_text(SHORT, encoding="utf-8")
-    methods = own("slow", "wrong", "dies", "absent", "granger")
+    methods = own("slow", "wrong", "mistaken", "dies", "absent", "granger")
     done = rcgnn("bench", place / "suite.yaml", "--out", out, "--methods", methods, "--seeds", 0, "--limit", 0.3)
     assert done.code == 0, done.err
     errors = {row["method"]: row["error"] for row in rows(out)}
     assert errors == {
         "bench_methods:slow": "time limit: more than 0.3 s",
         "bench_methods:wrong": "ValueError: no | good",
+        "bench_methods:mistaken": "KeyError: 1",
         "bench_methods:dies": "the process ended (exit code 7), 3 times; is there enough memory?",
         "granger": None,
     }
@@ -272,7 +276,7 @@ def test_no_failure_is_hidden(rcgnn, place):
     assert all(row["auprc"] is row["f1"] is row["found"] is None and row["true"] is not None for row in failed)
     assert all(0.3 <= row["seconds"] < 30 for row in failed if row["method"].endswith("slow"))
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert "## Failed runs: 6" in text
+    assert "## Failed runs: 8" in text
     assert "* bench_methods:wrong, 2 runs (linear clean seed 0, ar1 default seed 0): ValueError: no" in text
     assert "* bench_methods:absent: No module named 'nowhere_to_be_found'" in text
     assert "| bench_methods:wrong | 2 | 2 | " in text

@@ -27,6 +27,7 @@ from rcgnn.crew import End, processes, work_off
 from rcgnn.errors import InputError
 from rcgnn.looks import by_crew as by_looks
 from rcgnn.pipeline import fit_series
+from rcgnn.processors import THREADS
 from rcgnn.series import Series
 from rcgnn.sweep import conduct as room
 from rcgnn.sweep import tune
@@ -191,21 +192,29 @@ def test_a_task_that_kills_every_process_is_given_up_and_one_that_takes_too_long
     assert (found["a"].result, found["a"].facts, found["l"].facts) == ("aa", {"told": "a"}, {"told": "l"})
     assert 1.0 <= found["l"].seconds < 20.0
     assert sorted((tmp_path / "calls").read_text(encoding="utf-8")) == [*"ab", *"d" * (crew.RETRIES + 1), "l"]
-    assert found["d"].loss == "the process ended, 3 times; is there enough memory?"
+    assert found["d"].why == "the process ended, 3 times; is there enough memory?"
 
 
 def test_processes_of_ray_have_linear_algebra_on_one_thread_and_this_one_is_left_as_it_was(ray):
-    threads = ray.get(ray.remote(lambda: [os.environ.get(name) for name in crew.THREADS]).remote())
-    assert threads == ["1"] * len(crew.THREADS)
+    threads = ray.get(ray.remote(lambda: [os.environ.get(name) for name in THREADS]).remote())
+    assert threads == ["1"] * len(THREADS)
     assert os.environ.get("NUMEXPR_NUM_THREADS") is None
 
 
-def test_what_goes_wrong_in_the_work_itself_is_told(ray):
+def test_what_goes_wrong_in_the_work_itself_is_told_and_the_others_go_on(ray):
     def work(task, tell):
-        raise ValueError(f"odd {task}")
+        tell("here")
+        if task == 8:
+            return task
+        raise ValueError("odd") if task == 7 else KeyError(task)  # named, and a mistake in code
 
-    with ray_crew(work, 1) as workers, pytest.raises(ValueError, match="odd 7"):
-        list(work_off(workers, deque([7])))
+    with ray_crew(work, 1) as workers:
+        ends = dict(work_off(workers, deque([7, 8, 9])))
+    assert {task: (end.how, end.result, end.error, end.facts) for task, end in ends.items()} == {
+        7: ("failed", None, "ValueError: odd", "here"),
+        8: ("done", 8, None, "here"),
+        9: ("failed", None, "KeyError: 9", "here"),
+    }
 
 
 @pytest.mark.slow

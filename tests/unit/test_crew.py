@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from rcgnn import crew
-from rcgnn.errors import InputError
 
 MUCH = np.ones(200_000)
 """More than a pipe holds."""
@@ -34,30 +33,52 @@ def total(shared, task, tell):
 WORK = partial(total, MUCH)
 
 
-@pytest.mark.parametrize(
-    ("raised", "told"),
-    [
-        (InputError("plant.csv: no column; add one."), "plant.csv: no column; add one."),
-        (ValueError("first line.\nsecond line says what to do."), "ValueError: first line. second line says what to do."),
-        (KeyError(), "KeyError"),
-    ],
-)
-def test_what_work_raises_is_an_answer_on_one_line(raised, told):
-    def work():
-        raise raised
-
-    found = crew.attempt(work)
-    assert isinstance(found, crew.Raised)
-    assert found.error is raised
-    assert found.told == told
+def choosy(task, tell):
+    """A mistake in code for task 1, a kill for task 2, no memory for task 3."""
+    tell({"task": task})
+    if task == 3:
+        raise MemoryError("no room")
+    if task == 1:
+        raise KeyError("flow", "pump")
+    if task == 2:
+        os._exit(9)
+    return os.getpid()
 
 
-def test_an_interruption_is_not_an_answer():
-    def work():
+@pytest.mark.parametrize("error", [KeyError("flow"), TypeError("first line.\nsecond line says what to do.")])
+def test_last_words_are_told_and_the_error_goes_on(error):
+    said = []
+    with pytest.raises(type(error)) as raised, crew.LastWords(said.append):
+        raise error
+    assert raised.value is error
+    assert said == [{"KeyError": "KeyError: 'flow'"}.get(type(error).__name__, "TypeError: first line. second line says what to do.")]
+
+
+def test_an_interruption_and_work_that_ends_well_have_no_last_words():
+    said = []
+    with pytest.raises(KeyboardInterrupt), crew.LastWords(said.append):
         raise KeyboardInterrupt
+    with crew.LastWords(said.append):
+        pass
+    assert said == []
 
-    with pytest.raises(KeyboardInterrupt):
-        crew.attempt(work)
+
+def test_an_error_ends_its_task_once_and_the_others_go_on(capfd):
+    """A mistake has its words and its traceback, is not given out again, and its place gets a new process; a named error keeps it."""
+    with crew.processes(choosy, 1) as staff:
+        ends = dict(crew.work_off(staff, deque([0, 4, 3, 5, 1, 2, 6])))
+        assert [worker.process.is_alive() for worker in staff.workers] == [True]
+    assert {task: end.how for task, end in ends.items()} == {
+        0: "done", 4: "done", 3: "failed", 5: "done", 1: "failed", 2: "lost", 6: "done"
+    }  # fmt: skip
+    assert ends[0].result == ends[4].result == ends[5].result != ends[6].result
+    assert (ends[3].why, ends[3].exit_code) == ("MemoryError: no room", None)
+    assert ends[1].exit_code == 1
+    assert (ends[1].error, ends[1].why, ends[1].facts) == ("KeyError: ('flow', 'pump')",) * 2 + ({"task": 1},)
+    assert ends[2].why == "the process ended (exit code 9), 3 times; is there enough memory?"
+    told = capfd.readouterr().err
+    assert told.count("Traceback (most recent call last)") == 1
+    assert "KeyError: ('flow', 'pump')" in told
 
 
 def test_tasks_come_back_with_what_was_found():

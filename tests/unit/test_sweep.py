@@ -31,6 +31,8 @@ from rcgnn.sweep.trial import run_trial
 def dies(series, folder, trial, tell):
     if "seed=2" in trial.name:
         os._exit(7)
+    if "seed=3" in trial.name:
+        raise KeyError("no such sensor")
     return run_trial(series, folder, trial, tell)
 """
 
@@ -266,7 +268,7 @@ def test_a_folder_of_other_files_and_a_damaged_sweep_are_refused(tmp_path):
         conduct(series(), grid, tmp_path / "file")
 
 
-def test_a_process_that_dies_is_a_row_and_is_run_again(tmp_path, monkeypatch):
+def test_a_process_that_dies_is_a_row_and_is_run_again_and_so_is_a_mistake_in_code(tmp_path, monkeypatch):
     (tmp_path / "sweep_trials.py").write_text(DIES, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
@@ -275,11 +277,12 @@ def test_a_process_that_dies_is_a_row_and_is_run_again(tmp_path, monkeypatch):
     grid = make_grid([*QUICK, "seed=1,2,3"])
     monkeypatch.setattr(room, "run_trial", dies)
     done = conduct(series(), grid, tmp_path / "s", jobs=2)
-    assert [r["error"] is None for r in done.rows] == [True, False, True]
+    assert [r["error"] is None for r in done.rows] == [True, False, False]
     assert "exit code 7" in done.rows[1]["error"]
+    assert done.rows[2]["error"] == "KeyError: 'no such sensor'"
     monkeypatch.setattr(room, "run_trial", run_trial)
     again = conduct(series(), grid, tmp_path / "s")
-    assert (again.reused, [r["error"] for r in again.rows]) == (2, [None] * 3)
+    assert (again.reused, [r["error"] for r in again.rows]) == (1, [None] * 3)
 
 
 def test_a_sweep_in_which_every_trial_fails_writes_its_table_and_says_so(tmp_path):

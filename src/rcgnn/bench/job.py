@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcgnn.bench.names import did_you_mean
-from rcgnn.crew import Raised, attempt
-from rcgnn.errors import InputError
+from rcgnn.errors import FAILURES, InputError, in_words
 
 if TYPE_CHECKING:
     from rcgnn.evaluate import Truth
@@ -211,13 +210,13 @@ def run_job(job: Job, tell: Callable[[Line], None] = _nobody) -> Line:
         confidence, true, pair true). A method whose package is not installed gives `skipped` alone.
     """
     began, facts = [time.perf_counter()], dict[str, Any](shape=None, max_lag=None, empty=None)
-    found = attempt(lambda: _run(job, tell, began, facts))
-    if not isinstance(found, Raised):
-        return {**facts, "ended": None, "error": None, **found}
-    error = found.error
-    if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
-        return {"skipped": str(error)}
-    return failed(f"{type(error).__name__}: {error}", time.perf_counter() - began[-1], facts)
+    try:
+        found = _run(job, tell, began, facts)
+    except FAILURES as error:
+        if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
+            return {"skipped": str(error)}
+        return failed(in_words(error), time.perf_counter() - began[-1], facts)
+    return {**facts, "ended": None, "error": None, **found}
 
 
 def _run(job: Job, tell: Callable[[Line], None], began: list[float], facts: Line) -> Line:

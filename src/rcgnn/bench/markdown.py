@@ -9,8 +9,8 @@ from importlib.metadata import version
 from rcgnn.bench.job import Job, Line, source_digest
 from rcgnn.bench.rows import Row
 from rcgnn.bench.statistics import COLUMNS, means
-from rcgnn.crew import processors
 from rcgnn.markdown import NOTHING, number, table, today
+from rcgnn.processors import processors
 
 __all__ = ["MEANS", "NOTHING", "best_in_bold", "machine", "means_row", "number", "short", "table", "today"]
 

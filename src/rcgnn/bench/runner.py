@@ -91,7 +91,9 @@ def _line(end: End, limit: float | None) -> Line:
     if end.how == "late":
         return failed(f"time limit: more than {limit:g} s", end.seconds, {**facts, "ended": TIME, "limit": limit})
     if end.how == "lost":
-        return failed(end.loss, end.seconds, {**facts, "ended": LOST})
+        return failed(end.why, end.seconds, {**facts, "ended": LOST})
+    if end.how == "failed":
+        return failed(end.why, end.seconds, facts)
     return dict(end.result)
 
 

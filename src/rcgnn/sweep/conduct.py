@@ -44,7 +44,7 @@ def by_crew(engine: Engine) -> Runner:
     def run(series: Series, folder: Path, trials: Sequence[Trial], jobs: int, over: Over) -> None:
         with engine(partial(run_trial, series, folder), min(jobs, len(trials)), None) as crew:
             for trial, end in work_off(crew, deque(trials)):
-                over(trial, end.loss if end.how == "lost" else end.result)
+                over(trial, end.result if end.how == "done" else end.why)
 
     return run
 

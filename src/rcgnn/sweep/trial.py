@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rcgnn.crew import attempt
-from rcgnn.errors import RunDirError
+from rcgnn.errors import FAILURES, RunDirError, in_words
 from rcgnn.health import HealthRecord
 from rcgnn.rundir import RunDir
 from rcgnn.series import Series
@@ -56,11 +55,14 @@ def run_trial(
         None, or why there is no answer.
     """
     tell(None)
-    failed = attempt(lambda: _fitted(series, folder / trial.name, trial, on_record))
-    return failed and failed.told
+    try:
+        _fit(series, folder / trial.name, trial, on_record)
+    except FAILURES as error:
+        return in_words(error)
+    return None
 
 
-def _fitted(series: Series, place: Path, trial: Trial, on_record: Callable[[HealthRecord], None]) -> None:
+def _fit(series: Series, place: Path, trial: Trial, on_record: Callable[[HealthRecord], None]) -> None:
     from rcgnn.pipeline import fit_series
 
     run = RunDir(place, overwrite=True)

@@ -193,4 +193,4 @@ def _failure(trial: Any) -> str:
     from ray.exceptions import RayTaskError
 
     error = trial.get_error()
-    return f"{type(error.cause).__name__}: {error.cause}" if isinstance(error, RayTaskError) else End("lost").loss
+    return f"{type(error.cause).__name__}: {error.cause}" if isinstance(error, RayTaskError) else End("lost").why

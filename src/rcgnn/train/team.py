@@ -19,8 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from rcgnn.crew import Raised, attempt
-from rcgnn.errors import FitFailedError
+from rcgnn.errors import FAILURES, FitFailedError, in_words
 
 WAIT = timedelta(minutes=10)
 """Longest wait for an answer."""
@@ -111,9 +110,10 @@ class Team:
 
     def answer(self, compute: Callable[[], Tensor]) -> None:
         """Another process: what `compute` gives to process 0, or why it cannot."""
-        found = attempt(compute)
-        if isinstance(found, Raised):
-            text = torch.tensor(list(found.told.encode()), dtype=torch.uint8)
+        try:
+            found = compute()
+        except FAILURES as error:
+            text = torch.tensor(list(in_words(error).encode()), dtype=torch.uint8)
             dist.send(torch.tensor([len(text)]), 0)
             dist.send(text, 0)
             return
