@@ -71,10 +71,21 @@ def test_what_is_taken_out_was_never_in(seed, order, out):
     all_in, never = Partial.of(Dense(matrix), 1), Partial.of(Dense(matrix), 1, np.array(rest))
     for feature in order:
         all_in = all_in.adding(feature)
-    less = all_in.without(order[out])
-    assert less.inside.tolist() == never.inside.tolist() == rest
-    for name in ("factor", "power", "cross", "coefficients"):
+    less = Growing(all_in, 1)
+    less.remove(order[out])
+    for name in ("power", "cross", "coefficients", "informations"):
         np.testing.assert_allclose(getattr(less, name), getattr(never, name), rtol=1e-6, atol=1e-8)
+    less.add(order[out])  # what comes later builds on what is left
+    for name in ("power", "cross"):
+        np.testing.assert_allclose(getattr(less, name), getattr(all_in, name), rtol=1e-6, atol=1e-8)
+    less.remove(order[out])
+    left = less.partial()
+    assert left.inside.tolist() == never.inside.tolist() == rest
+    for name in ("power", "cross", "coefficients", "informations"):
+        np.testing.assert_allclose(getattr(left, name), getattr(never, name), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(left.information(np.array(rest)), never.information(np.array(rest)), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(left.blocks(np.array([[4, order[out]]])), never.blocks(np.array([[4, order[out]]])), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(left.factor.T @ left.factor, never.factor.T @ never.factor, rtol=1e-6, atol=1e-8)
     one_by_one = Partial.of(Dense(matrix), 1)
     for feature in rest:
         one_by_one = one_by_one.adding(feature)
@@ -103,7 +114,8 @@ def test_moments_given_something_leave_those_given_nothing_alone():
     matrix = covariance(0)
     before = matrix.copy()
     first = Partial.of(Dense(matrix), 0)
-    first.adding(1).adding(2).without(1)
+    first.adding(1).adding(2)
+    Growing(first.adding(1), 1).remove(1)
     np.testing.assert_array_equal(matrix, before)
     np.testing.assert_array_equal(first.power, np.diag(before))
     assert first.coefficients.size == first.information(np.zeros(0, int)).size == 0
@@ -119,7 +131,7 @@ def test_the_start_knows_the_own_past_and_nothing_else():
 
 def test_own_past_leaves_out_products_with_others_and_the_present():
     owner = np.array([[0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [0, 0]])
-    features = Features(Dense(np.eye(6)), np.array([0, 0, 1, 1, 1, 2]), owner, np.array([0, 1]), 10)
+    features = Features(Dense(np.eye(6)), np.array([0, 0, 1, 1, 1, 2]), owner, np.array([0, 1]), 10, np.ones(6))
     assert own_past(features, 0).tolist() == [2, 5]
 
 
@@ -227,7 +239,15 @@ def test_copies_of_a_feature_do_not_both_enter():
 
 def test_what_is_all_but_a_copy_is_passed_over_for_the_next_best():
     """It would explain most of all, by the little that it is beside what is in."""
-    given = Partial(Dense(np.eye(3)), 2, np.zeros(0, np.int64), np.zeros((0, 3)), np.array([0.9e-5, 1.0, 1.0]), np.array([3e-3, 0.4, 1.0]))
+    given = Partial(
+        Dense(np.eye(3)),
+        2,
+        np.zeros(0, np.int64),
+        np.zeros((0, 3)),
+        np.zeros((0, 0)),
+        np.array([0.9e-5, 1.0, 1.0]),
+        np.array([3e-3, 0.4, 1.0]),
+    )
     left = np.array([True, True, False])
     assert search._largest(given, left, 200.0, 10.0) == search._dearest(given, left, 200.0, np.full(3, 10.0)) == 1
     assert search._largest(given, np.array([True, False, False]), 200.0, 10.0) is None

@@ -9,7 +9,7 @@ from rcgnn.config import Config
 from rcgnn.pipeline import fit_series
 from rcgnn.screen.features import Offer, build, rows_of
 from rcgnn.screen.moments import moments
-from rcgnn.screen.residuals import Scales, innovations, residual
+from rcgnn.screen.residuals import innovations, residual
 from rcgnn.screen.search import grow, start
 from rcgnn.screen.shape import CLEARLY, Shapes, negentropy
 from rcgnn.series import Series
@@ -88,7 +88,7 @@ def test_residuals_are_those_of_least_squares():
     keep = rng.random(len(tables.time)) < 0.8
     own = moments(tables, keep)
     local = grow(start(own, 0), own.lag > 0, rows=float(keep.sum()), penalty=8.0, most=5)
-    found = residual(Scales(tables, np.flatnonzero(keep), Offer()), own, local, 0)[0]
+    found = residual(tables, np.flatnonzero(keep), Offer(), own, local, 0)[0]
     columns = np.concatenate([local.forced, local.chosen])
     table = rows_of(tables, keep)[0]
     design = np.column_stack([np.ones(keep.sum()), table[:, columns]])

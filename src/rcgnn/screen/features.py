@@ -64,6 +64,7 @@ class Features:
         owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same; `HIDDEN` for a hidden driver.
         value: [N] index of the feature "value of sensor j now", the target of sensor j.
         rows: number of rows behind the moments.
+        scale: [P] 1 / sd of each feature over these rows and all draws; 0 for a constant.
         required: features that the target's model always has, free; see `known`.
         whole: the moments before what may not drive the target was hidden; None where nothing was.
     """
@@ -73,6 +74,7 @@ class Features:
     owner: IntArray
     value: IntArray
     rows: int
+    scale: FloatArray
     required: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     whole: Gram | None = None
 
@@ -300,7 +302,7 @@ def from_moment(moment: FloatArray, sensors: int, rows: int) -> Features:
     scale = np.sqrt(np.maximum(np.diag(moment), 1e-12))
     index = np.arange(len(moment))
     gram = Dense(moment / np.outer(scale, scale) + RIDGE * np.eye(len(moment)))
-    return Features(gram, index // sensors, np.stack([index % sensors] * 2, axis=1), np.arange(sensors), rows)
+    return Features(gram, index // sensors, np.stack([index % sensors] * 2, axis=1), np.arange(sensors), rows, 1.0 / scale)
 
 
 def _expand(values: FloatArray, width: int, rows: IntArray) -> FloatArray:

@@ -85,12 +85,14 @@ class Moments:
         lag, owner = labels(self.tables, offer)
         value = np.arange(self.tables.sensors)
         value = value if offer.columns is None else np.searchsorted(offer.columns, value)
-        return Features(self._gram(keep, offer, len(lag)), lag, owner, value, count)
+        gram, scale = self._gram(keep, offer, len(lag))
+        return Features(gram, lag, owner, value, count, scale)
 
-    def _gram(self, keep: BoolArray, offer: Offer, size: int) -> Gram:
+    def _gram(self, keep: BoolArray, offer: Offer, size: int) -> tuple[Gram, FloatArray]:
+        """Correlations [P, P], and [P] 1 / sd."""
         rows, out = np.flatnonzero(keep), np.flatnonzero(~keep)
         if len(rows) <= 1:
-            return Dense(RIDGE * np.eye(size))
+            return Dense(RIDGE * np.eye(size)), np.zeros(size)
         columns = self._columns(offer)
         if columns is None:
             return self._beside(keep, rows, offer)
@@ -114,17 +116,16 @@ class Moments:
         drivers = offer.hidden[0].shape[1] if offer.hidden else 0
         return np.concatenate([columns, plain + lags * len(self.pool) + np.arange(drivers)])
 
-    def _beside(self, keep: BoolArray, rows: IntArray, offer: Offer) -> Beside:
+    def _beside(self, keep: BoolArray, rows: IntArray, offer: Offer) -> tuple[Beside, FloatArray]:
         """Basis features that all targets share, with products (and hidden drivers) that are this target's alone."""
         basis = np.arange(self.tables.plain) if offer.columns is None else offer.columns[offer.columns < self.tables.plain]
-        shared = self._gram(keep, Offer(columns=basis), len(basis))
+        shared, inner = self._gram(keep, Offer(columns=basis), len(basis))
         crossed, draws, count = _crossed(self.tables, rows, offer, len(basis)), len(self.tables.draws), len(rows)
-        mean, inner = _scale(crossed.first, crossed.power, count)
-        own_mean, outer = _scale(crossed.own.first, np.diag(crossed.own.second), count)
-        between = crossed.both / (draws * count) - mean.T @ own_mean / draws
-        return Beside(shared, between * inner[:, None] * outer, _correlations(crossed.own, count).matrix)
+        own, outer = _correlations(crossed.own, count)
+        between = crossed.both / (draws * count) - (crossed.first / count).T @ (crossed.own.first / count) / draws
+        return Beside(shared, between * inner[:, None] * outer, own.matrix), np.concatenate([inner, outer])
 
-    def _lazily(self, out: IntArray, offer: Offer, columns: IntArray, count: int) -> Less:
+    def _lazily(self, out: IntArray, offer: Offer, columns: IntArray, count: int) -> tuple[Less, FloatArray]:
         draws = len(self.tables.draws)
 
         def read() -> FloatArray:
@@ -135,7 +136,7 @@ class Moments:
         total = self.every.second if whole else self.every.second[np.ix_(columns, columns)]
         first = self.every.first[:, columns] - left.reshape(draws, len(out), len(columns)).sum(axis=1)
         mean, inverse = _scale(first, np.diag(total) - np.einsum("ij,ij->j", left, left), count)
-        return Less(total, read, self.shelf, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws))
+        return Less(total, read, self.shelf, inverse / np.sqrt(draws * count), mean * inverse / np.sqrt(draws)), inverse
 
 
 def moments(tables: Tables, keep: BoolArray, offer: Offer = EVERYTHING) -> Features:
@@ -199,12 +200,13 @@ def _crossed(tables: Tables, rows: IntArray, offer: Offer, shared: int) -> _Cros
     return found
 
 
-def _correlations(total: Sums, count: int) -> Dense:
+def _correlations(total: Sums, count: int) -> tuple[Dense, FloatArray]:
+    """Correlations [P, P], and [P] 1 / sd."""
     draws = len(total.first)
     mean, inverse = _scale(total.first, np.diag(total.second), count)
     gram = (total.second / (draws * count) - mean.T @ mean / draws) * inverse[:, None] * inverse
     gram[np.diag_indices_from(gram)] = np.where(inverse > 0, 1.0 + RIDGE, RIDGE)
-    return Dense(gram)
+    return Dense(gram), inverse
 
 
 def _scale(first: FloatArray, squares: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:

@@ -1,16 +1,18 @@
 """`Partial`: second moments given some features, without ever forming the whole matrix of them.
 
-With S the features inside, gram[S, S] = R'R (R upper triangular, features in the order they entered) and W = R'^-1 gram[S, :],
+With S the features inside, gram[S, S] = R'R and W = R'^-1 gram[S, :],
 
     cov(a, b | S) = gram[a, b] - W[:, a]' W[:, b]
 
-so a stepwise search needs W alone: q rows of P numbers instead of P x P. One more feature is one more row (q P operations);
-one less is a rebuild from where it stood. Source: orthogonal least squares (Chen, Billings & Luo 1989, section 3), in Cholesky form
-(Golub & Van Loan 2013, section 4.2).
+so a stepwise search needs W alone: q rows of P numbers instead of P x P. One more feature is one more row, one less is one row less after
+a rotation (q P operations each). R is upper triangular where nothing was taken out, with features in the order they entered; any other root
+that comes of it by a rotation of the rows does as well. Source: orthogonal least squares (Chen, Billings & Luo 1989, section 3), in
+Cholesky form (Golub & Van Loan 2013, sections 4.2 and 5.1).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,6 +61,7 @@ class Partial(_Given):
         y: index of the target's own feature.
         inside: [q] features given, in the order they entered.
         factor: [q, P] W.
+        root_inverse: [q, q] R^-1, a row for each feature inside.
         power: [P] variance of every feature given those inside; about 0 for what is inside or collinear with it.
         cross: [P] covariance of every feature with the target given those inside.
 
@@ -73,6 +76,7 @@ class Partial(_Given):
     y: int
     inside: IntArray
     factor: FloatArray
+    root_inverse: FloatArray
     power: FloatArray
     cross: FloatArray
 
@@ -81,18 +85,14 @@ class Partial(_Given):
         """Given nothing, or given features of which none is collinear with the others."""
         inside = np.zeros(0, np.int64) if inside is None else np.asarray(inside, np.int64)
         rows = gram.rows(np.append(inside, y))
-        factor = _forward(rows[:-1, inside], rows[:-1]) if inside.size else rows[:0]
-        return cls(gram, y, inside, factor, gram.diagonal - np.square(factor).sum(axis=0), rows[-1] - factor[:, y] @ factor)
+        factor, inverse = _rooted(rows[:-1, inside], rows[:-1]) if inside.size else (rows[:0], np.zeros((0, 0)))
+        return cls(gram, y, inside, factor, inverse, gram.diagonal - np.square(factor).sum(axis=0), rows[-1] - factor[:, y] @ factor)
 
     def adding(self, feature: int) -> Partial:
         """Given one feature more, whose `power` must be above 0."""
-        row = _next_row(self.gram, self.factor, feature)
-        inside, factor = np.concatenate([self.inside, [feature]]), np.concatenate([self.factor, row[None]])
-        return Partial(self.gram, self.y, inside, factor, self.power - row**2, self.cross - row[self.y] * row)
-
-    def without(self, feature: int) -> Partial:
-        """Given one feature less."""
-        return Partial.of(self.gram, self.y, self.inside[self.inside != feature])
+        more = Growing(self, 1)
+        more.add(feature)
+        return more.partial()
 
     @cached_property
     def coefficients(self) -> FloatArray:
@@ -119,24 +119,21 @@ class Partial(_Given):
         order = np.argsort(self.inside, kind="stable")
         return np.asarray(order[np.searchsorted(self.inside, features, sorter=order)])
 
-    @cached_property
-    def root_inverse(self) -> FloatArray:
-        """[q, q] R^-1."""
-        return np.asarray(dtrtri(self.factor[:, self.inside])[0]) if self.inside.size else np.zeros((0, 0))
-
 
 class Growing(_Given):
-    """`Partial` in one place, for a search that adds feature after feature: nothing is copied, and what a removal costs is at hand.
+    """`Partial` in one place, for a search that adds and takes out: nothing is copied, and what a removal costs is at hand.
 
     With r = R'^-1 gram[S, f] and s^2 = cov(f, f | S), one more feature f changes the inverse root by one column,
 
         R^-1 <- [[R^-1, u], [0, 1 / s]],    u = -R^-1 r / s,
 
-    the coefficients of those inside by u W[f, y], and the diagonal of the inverse moments by u^2.
+    the coefficients of those inside by u W[f, y], and the diagonal of the inverse moments by u^2. For one less let m be the row of f in
+    R^-1 and e = m / |m|: the row w = e' W holds what f alone tells, power grows by w^2 and cross by w[y] w. A Householder reflection that
+    turns e into the last unit vector makes w the last row of W and leaves the row of f in R^-1 with a last number alone; both go.
 
     Args:
         given: where to start.
-        room: features that may be added.
+        room: by how many features it may grow.
     """
 
     def __init__(self, given: Partial, room: int) -> None:
@@ -175,12 +172,28 @@ class Growing(_Given):
         self.cross -= said * row
         self.inside.append(feature)
 
+    def remove(self, feature: int) -> None:
+        """One feature less."""
+        count, place = len(self.inside), self.inside.index(feature)
+        factor, inverse, last = self._factor[:count], self._inverse[:count, :count], count - 1
+        turn = inverse[place] / math.sqrt(self._informations[place])
+        row, sign = turn @ factor, math.copysign(1.0, -turn[last])
+        self.power += row * row
+        self.cross += row[self.y] * row
+        share = turn[:last] / (1.0 + abs(turn[last]))
+        factor[:last] -= np.outer(share, row - sign * factor[last])
+        inverse[:, :last] -= np.outer(inverse @ turn - sign * inverse[:, last], share)
+        inverse[place:last, :last] = inverse[place + 1 :, :last]
+        inverse[last] = 0.0
+        left = inverse[:last, :last]
+        self._coefficients[:last], self._informations[:last] = left @ factor[:last, self.y], np.einsum("ij,ij->i", left, left)
+        self.inside.pop(place)
+
     def partial(self) -> Partial:
         """What it has become."""
         count = len(self.inside)
-        return Partial(
-            self.gram, self.y, np.array(self.inside, np.int64), self._factor[:count].copy(), self.power.copy(), self.cross.copy()
-        )
+        factor, inverse = self._factor[:count].copy(), self._inverse[:count, :count].copy()
+        return Partial(self.gram, self.y, np.array(self.inside, np.int64), factor, inverse, self.power.copy(), self.cross.copy())
 
 
 def _next_row(gram: Gram, factor: FloatArray, feature: int) -> FloatArray:
@@ -190,8 +203,8 @@ def _next_row(gram: Gram, factor: FloatArray, feature: int) -> FloatArray:
     return row
 
 
-def _forward(block: FloatArray, rows: FloatArray) -> FloatArray:
-    """R'^-1 rows with R'R = block.
+def _rooted(block: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """R'^-1 rows, and R^-1, with R'R = block.
 
     Raises:
         LinAlgError: the block is not positive definite.
@@ -199,4 +212,4 @@ def _forward(block: FloatArray, rows: FloatArray) -> FloatArray:
     root, failed = dpotrf(block)
     if failed:
         raise np.linalg.LinAlgError(f"moments of the features inside: leading minor {failed} is not positive")
-    return np.asarray(dtrtrs(root, rows, trans=1)[0])
+    return np.asarray(dtrtrs(root, rows, trans=1)[0]), np.asarray(dtrtri(root)[0])

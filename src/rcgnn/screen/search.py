@@ -1,6 +1,6 @@
 """Stepwise regression of one sensor on everybody's features, by their moments given the features that are in.
 
-Adding or dropping one feature changes `Partial`, which costs (features inside) x (features at hand); the sensor's own past and
+Adding or dropping one feature changes `Growing`, which costs (features inside) x (features at hand); the sensor's own past and
 hidden drivers are in from the start, free.
 """
 
@@ -88,12 +88,12 @@ def start(features: Features, target: int) -> Local:
 
 def taking(given: Partial, features: IntArray) -> tuple[Partial, IntArray]:
     """The moments given these features as well, and those that went in: none is collinear with the others."""
-    inside = []
+    inside, growing = [], Growing(given, len(features))
     for feature in features.tolist():
-        if given.power[feature] > COLLINEAR:
-            given = given.adding(feature)
+        if growing.power[feature] > COLLINEAR:
+            growing.add(feature)
             inside.append(feature)
-    return given, np.array(inside, np.int64)
+    return growing.partial(), np.array(inside, np.int64)
 
 
 def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | float, most: int) -> Local:
@@ -123,7 +123,7 @@ def grow(base: Local, allowed: BoolArray, *, rows: float, penalty: FloatArray | 
         given.add(best)
         chosen.append(best)
         open_[best] = False
-        given, dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost if price is None else price, most)
+        dropped = _drop(given, chosen, freedom(rows, len(base.forced) + len(chosen)), cost if price is None else price)
         if best in dropped:
             break
         open_[dropped] = allowed[dropped]
@@ -178,18 +178,17 @@ def _missed(given: Partial | Growing) -> FloatArray:
     return np.asarray(given.coefficients**2 / given.informations)
 
 
-def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | float, room: int) -> tuple[Growing, list[int]]:
-    """Remove from `chosen`, in place, while the weakest is worth less than its penalty; what is not chosen entered before them.
+def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | float) -> list[int]:
+    """Remove from both, in place, while the weakest is worth less than its penalty; what is not chosen entered before them.
 
     Args:
         given: moments given all that is in.
         chosen: what may leave.
         rows: n, the rows that count.
         cost: [P] penalty of each feature, or the one of all.
-        room: features that may be added.
 
     Returns:
-        The moments given what is left, and what was removed.
+        What was removed.
     """
     dropped: list[int] = []
     while chosen:
@@ -203,6 +202,6 @@ def _drop(given: Growing, chosen: list[int], rows: float, cost: FloatArray | flo
             spare = each[weakest]
         if spare >= 0:
             break
-        given = Growing(given.partial().without(chosen[weakest]), room)
         dropped.append(chosen.pop(weakest))
-    return given, dropped
+        given.remove(dropped[-1])
+    return dropped

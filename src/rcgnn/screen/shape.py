@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rcgnn.screen.features import Features, Offer, Tables
-from rcgnn.screen.residuals import Scales, residual
+from rcgnn.screen.residuals import residual
 from rcgnn.screen.search import Local
 from rcgnn.series import BoolArray, FloatArray
 
@@ -93,19 +93,14 @@ class Shapes:
     offers: Sequence[Offer]
     own: Sequence[Features]
     cache: dict[tuple[int, bytes], float] = field(default_factory=dict)
-    scales: dict[int, Scales] = field(default_factory=dict)
 
     def of(self, target: int, local: Local) -> float:
         """J of what a model of the target leaves unexplained."""
         key = (target, np.sort(np.concatenate([local.forced, local.chosen])).tobytes())
         if key not in self.cache:
-            self.cache[key] = negentropy(residual(self._scales_of(target), self.own[target], local, target))
+            rows = np.flatnonzero(self.keep[:, target])
+            self.cache[key] = negentropy(residual(self.tables, rows, self.offers[target], self.own[target], local, target))
         return self.cache[key]
-
-    def _scales_of(self, target: int) -> Scales:
-        if target not in self.scales:
-            self.scales[target] = Scales(self.tables, np.flatnonzero(self.keep[:, target]), self.offers[target])
-        return self.scales[target]
 
     def tell(self, parents: Sequence[frozenset[int]], locals_: Sequence[Local]) -> bool:
         """Is the residual of any end of a same-step link clearly not normal?"""

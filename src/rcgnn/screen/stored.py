@@ -87,7 +87,7 @@ class Stored:
         """The screen of the sample it was made from."""
         basis = next(name for name, width in BASES.items() if width == self.width)
         tables = build(sample.signal, sample.segments, max_lag=sample.max_lag, basis=basis)
-        nothing = Partial(NO_GRAM, 0, np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros(0), np.zeros(0))
+        nothing = Partial(NO_GRAM, 0, np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0), np.zeros(0))
         models = tuple(Local(chosen, forced, cost, nothing) for chosen, forced, cost in self.models)
         return Screened(
             self.score,
@@ -97,7 +97,7 @@ class Stored:
             self.bases,
             self.value,
             self.tests,
-            [Features(NO_GRAM, lag, owner, value, rows, required) for lag, owner, value, rows, required in self.labels],
+            [Features(NO_GRAM, lag, owner, value, rows, np.zeros(len(lag)), required) for lag, owner, value, rows, required in self.labels],
             tables if self.drivers is None else repeated(tables),
             taken(sample.keep, tables.time),
             self.offers,

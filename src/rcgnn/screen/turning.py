@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rcgnn.screen.residuals import Scales, residual
+from rcgnn.screen.residuals import residual
 from rcgnn.screen.search import Local
 from rcgnn.screen.shape import influence
 from rcgnn.screen.structural import Screened
@@ -49,8 +49,8 @@ def told(screened: Screened) -> BoolArray:
 
 def _misfit(screened: Screened, rows: BoolArray, target: int, local: Local) -> FloatArray:
     """[n] what each row adds to minus twice the log-likelihood of a model, less its mean."""
-    scales = Scales(screened.tables, np.flatnonzero(rows), screened.offers[target])
-    left = residual(scales, screened.features[target], local, target)[0]
+    at, own = np.flatnonzero(rows), screened.features[target]
+    left = residual(screened.tables, at, screened.offers[target], own, local, target)[0]
     if not left.size:
         return left
     z = (left - left.mean()) / max(float(left.std()), TINY)
