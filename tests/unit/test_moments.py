@@ -156,3 +156,23 @@ def test_a_curve_that_is_constant_where_it_counts_is_no_feature_by_rounding(dens
     gram = moments(tables, on).gram
     assert gram.diagonal[[0, 2, 4]].tolist() == [RIDGE] * 3
     assert gram.diagonal[1] == 1.0 + RIDGE
+
+
+def test_what_two_targets_leave_out_together_is_what_one_leaves_out_and_the_rest(monkeypatch):
+    """The second looks at few rows more; moments are the same, and what leaves out fewer rows, or other features, is not built on it."""
+    tables, read = table(), np.stack([rows(0.9), np.random.default_rng(4).random(len(table().at)) < 0.8], axis=1)
+    both, few = read.all(axis=1), Offer(PAIRS, columns=np.r_[0:9, 40:45])
+    bank = Moments.of(tables, [Offer(PAIRS)] * N)
+    looked_at = []
+    plain = moments_module.sums
+    monkeypatch.setattr(moments_module, "sums", lambda tables, rows, offer: looked_at.append(len(rows)) or plain(tables, rows, offer))
+    for keep, offer in [(read[:, 0], Offer(PAIRS)), (read[:, 1], Offer(PAIRS)), (both, few), (both, Offer(PAIRS)), (read[:, 0], few)]:
+        expected = plainly(tables, keep, offer)
+        np.testing.assert_allclose(bank.features(keep, offer).gram.matrix, expected, atol=1e-10)
+    out, more = (~read[:, 0]).sum(), (~read[:, 1]).sum()
+    assert looked_at == [out, more, (~both).sum() - more, (~both).sum() - more, 0]
+    monkeypatch.setattr(moments_module, "MOST_KEPT", bank.left[0].sums.second.size)
+    scarce = Moments.of(tables, [Offer(PAIRS)] * N)
+    for keep in read.T:
+        scarce.features(keep, Offer(PAIRS))
+    assert len(scarce.left) == 1

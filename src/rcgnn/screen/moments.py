@@ -2,13 +2,15 @@
 
 A sensor is a target only in rows where it was read, so every target has moments of its own. What most of them share is counted once:
 the sums over all rows of every basis feature, and of the products of two sensors where many targets are offered the same ones. A
-target's sums are these less the sums over the rows it was not read in, or its own rows' where those are fewer.
+target's sums are these less the sums over the rows it was not read in, or its own rows' where those are fewer. Two sensors that are
+looked at in the rows in which both were read leave out little more than one of them does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,8 @@ DENSE = 1_000
 """Up to this many features every target has a matrix of its own; beyond, rows of it are made as they are asked for."""
 POOLED = 4_000
 """Features of the largest matrix that products of all targets may be part of."""
+MOST_KEPT = 60_000_000
+"""Numbers in sums over rows left out that are kept at most."""
 ROUNDING = 1e-11
 """Share of a mean square that a variance taken from it may be by rounding alone."""
 
@@ -47,6 +51,24 @@ class Sums:
         """Without the rows of another."""
         return Sums(self.first - other.first, self.second - other.second)
 
+    def plus(self, other: Sums) -> Sums:
+        """With the rows of another."""
+        return Sums(self.first + other.first, self.second + other.second)
+
+
+class LeftOut(NamedTuple):
+    """Sums over the rows that one target leaves out.
+
+    Attributes:
+        out: [rows] True for these.
+        place: [P] where each feature of `Moments.every` stands in the sums; -1 where it is not among them.
+        sums: of the features of its offer.
+    """
+
+    out: BoolArray
+    place: IntArray
+    sums: Sums
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -58,6 +80,7 @@ class Moments:
         hidden: paths of hidden drivers, the same for every target; they stand last.
         every: sums over all rows.
         shelf: rows that were left out of the last targets' moments.
+        left: sums over the rows that targets left out.
     """
 
     tables: Tables
@@ -65,6 +88,7 @@ class Moments:
     hidden: Sequence[FloatArray]
     every: Sums
     shelf: Shelf = field(default_factory=Shelf)
+    left: list[LeftOut] = field(default_factory=list)
 
     @classmethod
     def of(cls, tables: Tables, offers: Sequence[Offer] = ()) -> Moments:
@@ -100,8 +124,21 @@ class Moments:
             return _correlations(sums(self.tables, rows, offer), len(rows))
         if size <= DENSE:
             whole = self.every.at(columns)
-            return _correlations(whole.less(sums(self.tables, out, offer)) if len(out) else whole, len(rows))
+            return _correlations(whole.less(self._left_out(~keep, offer, columns)) if len(out) else whole, len(rows))
         return self._lazily(out, offer, columns, len(rows))
+
+    def _left_out(self, out: BoolArray, offer: Offer, columns: IntArray) -> Sums:
+        """Sums over the rows in `out`: those of a target that left out the most of them and no other row, and of the rest."""
+        fewer = [one for one in self.left if not one.out[~out].any() and (one.place[columns] >= 0).all()]
+        most = max(fewer, key=lambda one: int(one.out.sum()), default=None)
+        found = sums(self.tables, np.flatnonzero(out if most is None else out & ~most.out), offer)
+        if most is not None:
+            found = found.plus(most.sums.at(most.place[columns]))
+        if offer.columns is None and sum(one.sums.second.size for one in self.left) + found.second.size <= MOST_KEPT:
+            place = np.full(len(self.every.second), -1)
+            place[columns] = np.arange(len(columns))
+            self.left.append(LeftOut(out, place, found))
+        return found
 
     def _columns(self, offer: Offer) -> IntArray | None:
         """[P] where an offer's features stand in `every`; None where its products do not."""
