@@ -148,5 +148,5 @@ def test_more_iterations_explain_the_readings_better():
     x, _ = simulated(rows=400)
     readings = gappy(x, 0.5)
     fitted = [fit(readings, np.full(4, 0.01), lags=1, iterations=n).model for n in (1, 3, 8)]
-    likelihood = [smooth(model, readings, gate=1e9).log_likelihood for model in fitted]
+    likelihood = [smooth(model, readings, gate=1e9, likelihood=True).log_likelihood for model in fitted]
     assert likelihood[0] + 5 < likelihood[1] < likelihood[2]

@@ -75,7 +75,7 @@ def test_mean_variance_moment_and_likelihood_are_the_exact_ones(share):
     values, mask = case(share=share)
     dense = Dense.condition(MODEL, values, mask)
     mean, cov = dense.rows(N, L)
-    found = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=NO_GATE)
+    found = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=NO_GATE, likelihood=True)
     np.testing.assert_allclose(found.mean.ravel(), mean, atol=1e-10)
     np.testing.assert_allclose(found.variance.ravel(), np.diag(cov), atol=1e-10)
     np.testing.assert_allclose(found.moment, dense.moment(N, L), atol=1e-10)
@@ -100,8 +100,8 @@ def test_draws_have_the_exact_joint_distribution():
 def test_segments_are_independent_and_counted_by_their_rows():
     values, mask = case(rows=24)
     parts = [slice(0, 9), slice(9, 24)]
-    both = smooth(MODEL, Readings(values, mask, parts))
-    alone = [smooth(MODEL, Readings(values[p], mask[p], [slice(0, p.stop - p.start)])) for p in parts]
+    both = smooth(MODEL, Readings(values, mask, parts), likelihood=True)
+    alone = [smooth(MODEL, Readings(values[p], mask[p], [slice(0, p.stop - p.start)]), likelihood=True) for p in parts]
     np.testing.assert_array_equal(both.mean, np.concatenate([one.mean for one in alone]))
     np.testing.assert_array_equal(both.variance, np.concatenate([one.variance for one in alone]))
     np.testing.assert_allclose(both.moment, (7 * alone[0].moment + 13 * alone[1].moment) / 20, atol=1e-12)
@@ -120,11 +120,11 @@ def test_an_absurd_reading_is_refused_named_and_without_influence():
     values, mask = case()
     mask[7] = True
     values[7] = [0.2, 60.0, -0.1]
-    found = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=6.0)
+    found = smooth(MODEL, Readings(values, mask, [slice(0, T)]), gate=6.0, likelihood=True)
     assert np.argwhere(found.gated).tolist() == [[7, 1]]
     without = mask.copy()
     without[7, 1] = False
-    plain = smooth(MODEL, Readings(values, without, [slice(0, T)]), gate=6.0)
+    plain = smooth(MODEL, Readings(values, without, [slice(0, T)]), gate=6.0, likelihood=True)
     np.testing.assert_array_equal(found.mean, plain.mean)
     np.testing.assert_array_equal(found.moment, plain.moment)
     assert found.log_likelihood == plain.log_likelihood
@@ -177,8 +177,8 @@ def test_sensor_of_another_order_of_the_columns_gives_the_same():
     order = np.array([2, 0, 1])
     state = np.concatenate([order + N * lag for lag in range(L)])
     turned = replace(MODEL, A=A[np.ix_(order, state)], Q=Q[np.ix_(order, order)], R=MODEL.R[order])
-    one = smooth(MODEL, Readings(values, mask, [slice(0, T)]))
-    two = smooth(turned, Readings(values[:, order], mask[:, order], [slice(0, T)]))
+    one = smooth(MODEL, Readings(values, mask, [slice(0, T)]), likelihood=True)
+    two = smooth(turned, Readings(values[:, order], mask[:, order], [slice(0, T)]), likelihood=True)
     np.testing.assert_allclose(two.mean, one.mean[:, order], atol=1e-12)
     assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-9)
 
@@ -217,10 +217,10 @@ def test_a_covariance_that_has_settled_is_not_worked_out_again_and_nothing_chang
     worked = []
     of = kalman._Update.of
     monkeypatch.setattr(kalman._Update, "of", staticmethod(lambda *a: worked.append(1) or of(*a)))
-    quick = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
+    quick = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0), likelihood=True)
     few = len(worked)
     monkeypatch.setattr(kalman, "STILL", -1.0)
-    slow = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0))
+    slow = smooth(MODEL, outages(), draws=2, rng=np.random.default_rng(0), likelihood=True)
     assert few < 0.6 * (len(worked) - few) == 0.6 * 400
     for name in ("mean", "variance", "moment", "draws"):
         np.testing.assert_allclose(getattr(quick, name), getattr(slow, name), atol=1e-9, err_msg=name)
@@ -235,14 +235,14 @@ def test_segments_side_by_side_give_what_they_give_one_by_one(lengths, monkeypat
     whole = case(11, int(bounds[-1]), 0.7)[0]
     whole[3, 0] = 60.0
     readings = Readings(np.nan_to_num(whole), np.isfinite(whole), [slice(a, b) for a, b in itertools.pairwise(bounds)])
-    beside = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    beside = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0), likelihood=True)
     batches = kalman.together(lengths, MODEL.A)
     assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
     assert len(batches) < len(lengths)
     assert all(max(lengths[n] for n in batch) <= 2 * min(lengths[n] for n in batch) for batch in batches)
     monkeypatch.setattr(kalman, "MOST_NUMBERS", 0)
     assert len(kalman.together(lengths, MODEL.A)) == len(lengths)
-    single = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    single = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0), likelihood=True)
     for name in ("mean", "variance", "moment", "draws"):
         np.testing.assert_allclose(getattr(beside, name), getattr(single, name), atol=1e-12, err_msg=name)
     np.testing.assert_array_equal(beside.gated, single.gated)
@@ -253,14 +253,14 @@ def test_segments_side_by_side_give_what_they_give_one_by_one(lengths, monkeypat
 
 def test_a_long_segment_is_gone_through_in_stretches_and_nothing_changes(monkeypatch):
     readings = Readings(*(np.nan_to_num(case(5, 300, 0.7)[0]), np.isfinite(case(5, 300, 0.7)[0])), [slice(0, 200), slice(200, 300)])
-    at_once = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    at_once = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0), likelihood=True)
     lengths = []
     through = kalman._Filter.through
     monkeypatch.setattr(
         kalman._Filter, "through", lambda own, part, place: lengths.append(part.stop - part.start) or through(own, part, place)
     )
     monkeypatch.setattr(kalman, "MOST_KEPT", 2 * 30 * kalman._each(MODEL.A))
-    parts = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0))
+    parts = smooth(MODEL, readings, draws=2, rng=np.random.default_rng(0), likelihood=True)
     assert max(lengths) <= 60
     for name in ("mean", "variance", "moment", "draws", "gated"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(at_once, name), err_msg=name)

@@ -1,6 +1,7 @@
 """Kalman filter and smoother over segments that lie side by side: one call a row for all of them.
 
 The state carries one lag more than the model needs, s_t = (x_t, ..., x_{t-L}), and starts afresh in every segment with unit covariance.
+Of its D = N (L + 1) numbers the first P = N L drive the next row; the oldest lag stands in the covariances of a row alone.
 Source: Durbin & Koopman, Time Series Analysis by State Space Methods, 2nd ed., eqs. 4.24 (filter), 4.39 and 4.43 (smoother).
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,11 +53,11 @@ class _Update:
     Rows and columns of sensors that are not read are 0 in `gain` and `precision`.
 
     Attributes:
-        cov: [B, D, D] of the states given the rows before.
+        cov: [B, P, D] of the states that drive the next ones with all, given the rows before.
         seen: [B, N] True where a sensor is read.
         noise: [B, N] variance of these readings.
-        gain, precision: [B, D, N] and [B, N, N].
-        log_det: [B] of the predictive covariance of what is read.
+        gain, precision: [B, P, N] and [B, N, N].
+        predictive: [B, N, N] covariance of what is read; 1 on the diagonal where nothing is.
     """
 
     cov: FloatArray
@@ -63,7 +65,7 @@ class _Update:
     noise: FloatArray
     gain: FloatArray
     precision: FloatArray
-    log_det: FloatArray
+    predictive: FloatArray
 
     @classmethod
     def of(cls, cov: FloatArray, seen: BoolArray, noise: FloatArray) -> _Update:
@@ -72,15 +74,21 @@ class _Update:
         predictive = cov[:, :sensors, :sensors] * both
         predictive.reshape(len(cov), -1)[:, :: sensors + 1] += np.where(seen, noise, 1.0)
         precision = np.asarray(np.linalg.inv(predictive) * both, np.float64)
-        return cls(cov, seen, noise, cov[:, :, :sensors] @ precision, precision, np.linalg.slogdet(predictive)[1])
+        return cls(cov, seen, noise, cov[:, :, :sensors] @ precision, precision, predictive)
 
     def is_that_of(self, cov: FloatArray, seen: BoolArray, noise: FloatArray) -> bool:
-        return np.array_equal(seen, self.seen) and np.array_equal(noise, self.noise) and _still(cov, self.cov)
+        return bool((seen == self.seen).all() and (noise == self.noise).all()) and _still(cov, self.cov)
 
-    def after(self, states: int) -> FloatArray:
-        """[B, states, states] covariance of the first so many states given this row as well."""
-        found = self.cov[:, :states, :states] - self.gain[:, :states] @ self.cov[:, : self.seen.shape[1], :states]
-        return 0.5 * (found + found.transpose(0, 2, 1))
+    def after(self) -> FloatArray:
+        """[B, P, P] covariance of the states that drive the next ones, given this row as well."""
+        past = self.cov.shape[1]
+        found = self.cov[:, :, :past] - self.gain @ self.cov[:, : self.seen.shape[1], :past]
+        return np.asarray(0.5 * (found + found.transpose(0, 2, 1)))
+
+    @cached_property
+    def log_det(self) -> float:
+        """Of the predictive covariances, summed over the segments."""
+        return float(np.linalg.slogdet(self.predictive)[1].sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +109,7 @@ class Smoothed:
         covariance: [D, D] sum of the posterior covariances of s_t over all rows with a full past.
         variance: [T, B, N] of the signal.
         gated: [T, B, N] readings that were refused as impossible.
-        log_likelihood: of the accepted readings.
+        log_likelihood: of the accepted readings; 0 where it was not asked for.
     """
 
     means: FloatArray
@@ -111,7 +119,7 @@ class Smoothed:
     log_likelihood: float
 
 
-def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> Smoothed:
+def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float, *, likelihood: bool = False) -> Smoothed:
     """Filter forwards, smooth backwards; of long segments a stretch of rows at a time.
 
     The backward pass needs what the filter knew in every row. Of a long segment that would fill memory, so only where the filter stood at
@@ -122,11 +130,12 @@ def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float) -> Smoot
         Q: [N, N] process noise.
         chains: the segments.
         gate: readings further than this many predictive sd from their prediction are refused.
+        likelihood: work out the log-likelihood, which costs a determinant a row.
     """
     rows = len(chains.mask)
     most = max(int(MOST_KEPT // (_each(A) * chains.mask.shape[1])), 1)
     parts = [slice(first, min(first + most, rows)) for first in range(0, rows, most)]
-    forward = _Filter(A, Q, chains, gate, np.zeros(chains.mask.shape, bool))
+    forward = _Filter(A, Q, chains, gate, np.zeros(chains.mask.shape, bool), likelihood)
     place, steps, places, log_likelihood = _Place.first(A, chains), list[_Step](), list[_Place](), 0.0
     for part in in_turn(parts, *chains.cells):
         places.append(place)
@@ -145,8 +154,7 @@ def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:
     A row of thirteen sensors is so little work that calling for it takes longer than the work itself.
     """
     each = _each(A)
-    batches: list[list[int]] = []
-    longest = 0
+    batches, longest = list[list[int]](), 0
     for n in sorted(range(len(lengths)), key=lambda n: -lengths[n]):
         if not batches or 2 * lengths[n] < longest or (len(batches[-1]) + 1) * longest * each > MOST_NUMBERS:
             batches.append([])
@@ -157,8 +165,8 @@ def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:
 
 def _each(A: FloatArray) -> int:
     """Numbers that one row of one segment takes at most."""
-    sensors, states = A.shape[0], sum(A.shape)
-    return states**2 + states * sensors + sensors**2
+    sensors, past = A.shape
+    return past * (past + 2 * sensors) + 2 * sensors**2
 
 
 def side_by_side(targets: Sequence[FloatArray], masks: Sequence[BoolArray], noises: Sequence[FloatArray]) -> Chains:
@@ -178,14 +186,14 @@ def side_by_side(targets: Sequence[FloatArray], masks: Sequence[BoolArray], nois
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where the filter stands before a row: means [B, D, columns] given the rows before, and the updates of the last two of them."""
+    """Where the filter stands before a row: means [B, P, columns] given the rows before, and the updates of the last two of them."""
 
     mean: FloatArray
     updates: tuple[_Update, ...]
 
     @classmethod
     def first(cls, A: FloatArray, chains: Chains) -> _Place:
-        return cls(np.zeros((chains.mask.shape[1], sum(A.shape), chains.target.shape[3])), ())
+        return cls(np.zeros((chains.mask.shape[1], A.shape[1], chains.target.shape[3])), ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,47 +205,48 @@ class _Filter:
     chains: Chains
     gate: float
     gated: BoolArray
+    likelihood: bool
 
     def through(self, part: slice, place: _Place) -> tuple[list[_Step], _Place, float]:
         """A stretch of rows from where the filter stands: its steps, where it stands then, the log-likelihood."""
         sensors, past = self.A.shape
         mean, updates = place.mean, [*place.updates]
-        cov = np.tile(np.eye(sensors + past), (len(mean), 1, 1))
+        cov = np.tile(np.eye(past, sensors + past), (len(mean), 1, 1))
         steps: list[_Step] = []
         log_likelihood = 0.0
         for t in range(part.start, part.stop):
             target, mask, variance = self.chains.target[t], self.chains.mask[t], self.chains.noise[t]
             if updates:
-                mean = np.concatenate([self.A @ mean[:, :past], mean[:, :past]], axis=1)
+                mean = np.concatenate([self.A @ mean, mean[:, : past - sensors]], axis=1)
                 cov = _ahead(self.A, self.Q, updates)
             surprise = target - mean[:, :sensors]
             self.gated[t] = mask & (surprise[:, :, 0] ** 2 > self.gate**2 * (np.diagonal(cov, axis1=1, axis2=2)[:, :sensors] + variance))
             seen = mask & ~self.gated[t]
             noise, surprise = np.where(seen, variance, 0.0), np.where(seen[:, :, None], surprise, 0.0)
-            update = updates[-1] if updates else None
-            if update is None or not update.is_that_of(cov, seen, noise):
-                update = _Update.of(cov, seen, noise)
+            same = bool(updates) and updates[-1].is_that_of(cov, seen, noise)
+            update = updates[-1] if same else _Update.of(cov, seen, noise)
             weighted = update.precision @ surprise
             steps.append(_Step(mean[:, :sensors], update, weighted))
             updates = [*updates[-1:], update]
-            likely = np.vdot(surprise[:, :, 0], weighted[:, :, 0]) + update.log_det.sum() + np.count_nonzero(seen) * np.log(2 * np.pi)
-            log_likelihood -= 0.5 * float(likely)
+            if self.likelihood:
+                likely = np.vdot(surprise[:, :, 0], weighted[:, :, 0]) + np.count_nonzero(seen) * np.log(2 * np.pi)
+                log_likelihood -= 0.5 * (float(likely) + update.log_det)
             mean = mean + update.gain @ surprise
         return steps, _Place(mean, tuple(updates)), log_likelihood
 
 
 def _ahead(A: FloatArray, Q: FloatArray, updates: Sequence[_Update]) -> FloatArray:
-    """[B, D, D] covariance of the next states; where the last two rows shared an update it is that of the last one."""
+    """[B, P, D] covariance of the next states; where the last two rows shared an update it is that of the last one."""
     update, (sensors, past) = updates[-1], A.shape
     if len(updates) > 1 and updates[-2] is update:
         return update.cov
-    after = update.after(past)
-    across = A @ after
+    after = update.after()
+    across, older = A @ after, past - sensors
     cov = np.empty_like(update.cov)
     cov[:, :sensors, :sensors] = across @ A.T + Q
     cov[:, :sensors, sensors:] = across
-    cov[:, sensors:, :sensors] = across.transpose(0, 2, 1)
-    cov[:, sensors:, sensors:] = after
+    cov[:, sensors:, :sensors] = across[:, :, :older].transpose(0, 2, 1)
+    cov[:, sensors:, sensors:] = after[:, :older]
     return cov
 
 
@@ -254,7 +263,7 @@ class _Back:
         means, variance: smoothed means [T, B, N, columns] and variances [T, B, N] of the rows it has passed.
         sums: [L+1, N, D] covariances summed over them, see `_blocks`.
         counted: [T, L+1, B] see `_counted`.
-        score, information: [B, D, columns] and [B, D, D] what the rows after say about the states.
+        score, information: [B, P, columns] and [B, P, P] what the rows after say about the states that drive the next ones.
         spread: [B, N, D] posterior covariance of the row after.
         update: of the row after; None: it was the last one.
         fixed: `information` no longer moves.
@@ -280,8 +289,8 @@ class _Back:
             spacious((rows, count, sensors), order="C"),
             np.zeros((lags + 1, sensors, states)),
             _counted(rows, chains.length, lags),
-            np.zeros((count, states, columns)),
-            np.zeros((count, states, states)),
+            np.zeros((count, past, columns)),
+            np.zeros((count, past, past)),
             np.zeros((count, sensors, states)),
         )
 
@@ -293,16 +302,16 @@ def _backward(A: FloatArray, steps: list[_Step], part: slice, back: _Back) -> No
         update, score = step.update, back.score
         same = back.update is update
         if back.update is not None:
-            score = np.zeros_like(score)
-            score[:, :past] = A.T @ back.score[:, :sensors] + back.score[:, sensors:]
+            score = A.T @ back.score[:, :sensors]
+            score[:, : past - sensors] += back.score[:, sensors:]
         score[:, :sensors] += step.weighted - update.gain.transpose(0, 2, 1) @ score
         now = update.cov[:, :sensors]
         if not (back.fixed and same):
             ahead, back.information = back.information, _informed(A, back.information, update)
             back.fixed = same and _still(back.information, ahead)
-            back.spread = now - now @ back.information @ update.cov
+            back.spread = now - now[:, :, :past] @ back.information @ update.cov
         back.score, back.update = score, update
-        back.means[t] = step.mean + now @ score
+        back.means[t] = step.mean + now[:, :, :past] @ score
         back.variance[t] = np.maximum(np.diagonal(back.spread, axis1=1, axis2=2), 0.0)
         counted = back.counted[t]
         back.sums += back.spread.sum(axis=0) if counted.all() else np.tensordot(counted, back.spread, axes=1)
@@ -326,11 +335,13 @@ def _blocks(sums: FloatArray) -> FloatArray:
 
 
 def _informed(A: FloatArray, ahead: FloatArray, update: _Update) -> FloatArray:
-    """[B, D, D] what this row's readings and all later ones say about its states, from what the later ones say about the next states."""
-    sensors, past = A.shape
+    """[B, P, P] what this row's readings and all later ones say about its states, from what the later ones say about the next states."""
+    sensors, older = A.shape[0], A.shape[1] - A.shape[0]
     cross = A.T @ ahead[:, :sensors, sensors:]
-    information = np.zeros_like(ahead)
-    information[:, :past, :past] = A.T @ ahead[:, :sensors, :sensors] @ A + cross + cross.transpose(0, 2, 1) + ahead[:, sensors:, sensors:]
+    information = A.T @ ahead[:, :sensors, :sensors] @ A
+    information[:, :, :older] += cross
+    information[:, :older] += cross.transpose(0, 2, 1)
+    information[:, :older, :older] += ahead[:, sensors:, sensors:]
     turned = update.gain.transpose(0, 2, 1) @ information
     corner = turned @ update.gain + update.precision
     information[:, :, :sensors] -= turned.transpose(0, 2, 1)

@@ -96,7 +96,7 @@ class Posterior:
         count: number of those rows.
         draws: [S, T, N] exact draws from the joint posterior.
         gated: [T, N] readings that were refused as impossible under the model.
-        log_likelihood: of the accepted readings.
+        log_likelihood: of the accepted readings; 0 where it was not asked for.
     """
 
     mean: FloatArray
@@ -115,6 +115,7 @@ def smooth(
     gate: float = 6.0,
     draws: int = 0,
     rng: np.random.Generator | None = None,
+    likelihood: bool = False,
 ) -> Posterior:
     """Posterior of the signal given the readings.
 
@@ -124,6 +125,7 @@ def smooth(
         gate: readings further than this many predictive sd from their prediction are refused.
         draws: number S of posterior draws.
         rng: needed when `draws` > 0.
+        likelihood: work out the log-likelihood, which nothing else needs.
 
     Returns:
         The posterior; time O((N L)^3) for every row until the covariance settles, and after every change in what is read, O((N L)^2) for
@@ -138,7 +140,8 @@ def smooth(
     for batch in together([part.stop - part.start for part in readings.segments], model.A):
         parts = [readings.segments[n] for n in batch]
         targets = [_target(values[part], mask[part], made[n][1]) for n, part in zip(batch, parts, strict=True)]
-        done = smoothed(model.A, model.Q, side_by_side(targets, [mask[p] for p in parts], [noise[p] for p in parts]), gate)
+        chains = side_by_side(targets, [mask[p] for p in parts], [noise[p] for p in parts])
+        done = smoothed(model.A, model.Q, chains, gate, likelihood=likelihood)
         moment += done.covariance
         log_likelihood += done.log_likelihood
         for b, (n, part) in enumerate(zip(batch, parts, strict=True)):
