@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rcgnn.mapped import in_turn
 from rcgnn.screen.features import EVERYTHING, Features, Offer, Tables, features_at, labels
@@ -60,12 +61,14 @@ class LeftOut(NamedTuple):
     """Sums over the rows that one target leaves out.
 
     Attributes:
-        out: [rows] True for these.
+        out: one bit a row, 1 for these: many of them are compared.
+        rows: how many they are.
         place: [P] where each feature of `Moments.every` stands in the sums; -1 where it is not among them.
         sums: of the features of its offer.
     """
 
-    out: BoolArray
+    out: NDArray[np.uint8]
+    rows: int
     place: IntArray
     sums: Sums
 
@@ -129,15 +132,17 @@ class Moments:
 
     def _left_out(self, out: BoolArray, offer: Offer, columns: IntArray) -> Sums:
         """Sums over the rows in `out`: those of a target that left out the most of them and no other row, and of the rest."""
-        fewer = [one for one in self.left if not one.out[~out].any() and (one.place[columns] >= 0).all()]
-        most = max(fewer, key=lambda one: int(one.out.sum()), default=None)
-        found = sums(self.tables, np.flatnonzero(out if most is None else out & ~most.out), offer)
+        kept = np.packbits(~out)
+        fewer = [one for one in self.left if not (one.out & kept).any() and (one.place[columns] >= 0).all()]
+        most = max(fewer, key=lambda one: one.rows, default=None)
+        rest = out if most is None else out & (np.unpackbits(most.out, count=len(out)) == 0)
+        found = sums(self.tables, np.flatnonzero(rest), offer)
         if most is not None:
             found = found.plus(most.sums.at(most.place[columns]))
         if offer.columns is None and sum(one.sums.second.size for one in self.left) + found.second.size <= MOST_KEPT:
             place = np.full(len(self.every.second), -1)
             place[columns] = np.arange(len(columns))
-            self.left.append(LeftOut(out, place, found))
+            self.left.append(LeftOut(np.packbits(out), int(out.sum()), place, found))
         return found
 
     def _columns(self, offer: Offer) -> IntArray | None:
