@@ -35,7 +35,7 @@ import logging, sys, ray
 logging.disable()
 try:
     ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
-except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
     print(str(error).split(". ")[0].strip("."))
     sys.exit(1)
 """
@@ -94,7 +94,7 @@ def joined(address: str | None, cpus: int) -> Iterator[Any]:
     try:
         with one_thread_each():
             ray.init(log_to_driver=False, logging_level="error", configure_logging=False, **where)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--engine ray: {address or 'Ray on this machine'} cannot be used ({' '.join(str(error).split())}).") from error
     try:
         with redirect_stdout(sys.stderr):  # what Ray tells of lost machines is no answer

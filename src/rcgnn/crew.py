@@ -65,8 +65,8 @@ class LastWords(AbstractContextManager["LastWords"]):
         self.say = say
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Only errors: who interrupts knows why."""
-        if isinstance(error, Exception):
+        """Whatever it is: `sys.exit` in somebody's method ends the block as well."""
+        if error is not None:
             self.say(in_words(error))
 
 
@@ -310,13 +310,11 @@ def serve(pipe: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     warnings.simplefilter("ignore")
-    told = _told(pipe)
-    work: Work | None = next(told, None)
-    if work is None:
-        return
     with LastWords(lambda why: pipe.send(("ended", why))):
-        for task in told:
-            pipe.send(outcome(work, task, pipe.send))
+        told = _told(pipe)
+        for work in told:  # once: everything after it is a task
+            for task in told:
+                pipe.send(outcome(work, task, pipe.send))
 
 
 def _told(pipe: Connection) -> Iterator[Any]:

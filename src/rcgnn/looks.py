@@ -48,7 +48,7 @@ class Looks(Generic[S]):
     def each(self, look: Callable[[S, Any], Out], tasks: Sequence[Any]) -> list[Out]:
         """`look(shared, task)` of every task, in their order.
 
-        A look whose process dies is done again; one that takes every process with it is done in this one.
+        A look whose process dies is done again; one that takes every process with it, or ends by an error, is done in this one.
 
         Args:
             look: a function of a module, or a `partial` of one; what it is bound to should be small.

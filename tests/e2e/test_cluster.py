@@ -206,14 +206,15 @@ def test_what_goes_wrong_in_the_work_itself_is_told_and_the_others_go_on(ray):
         tell("here")
         if task == 8:
             return task
-        raise ValueError("odd") if task == 7 else KeyError(task)  # named, and a mistake in code
+        raise {7: ValueError("odd"), 9: KeyError(9)}.get(task, SystemExit(5))  # named, a mistake in code, an end of its own
 
     with ray_crew(work, 1) as workers:
-        ends = dict(work_off(workers, deque([7, 8, 9])))
+        ends = dict(work_off(workers, deque([7, 8, 9, 10])))
     assert {task: (end.how, end.result, end.error, end.facts) for task, end in ends.items()} == {
         7: ("failed", None, "ValueError: odd", "here"),
         8: ("done", 8, None, "here"),
         9: ("failed", None, "KeyError: 9", "here"),
+        10: ("failed", None, "SystemExit: 5", "here"),
     }
 
 

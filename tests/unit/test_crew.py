@@ -34,10 +34,12 @@ WORK = partial(total, MUCH)
 
 
 def choosy(task, tell):
-    """A mistake in code for task 1, a kill for task 2, no memory for task 3."""
+    """A mistake in code for task 1, a kill for task 2, no memory for task 3, an end of its own for task 7."""
     tell({"task": task})
     if task == 3:
         raise MemoryError("no room")
+    if task == 7:
+        raise SystemExit(5)
     if task == 1:
         raise KeyError("flow", "pump")
     if task == 2:
@@ -54,26 +56,26 @@ def test_last_words_are_told_and_the_error_goes_on(error):
     assert said == [{"KeyError": "KeyError: 'flow'"}.get(type(error).__name__, "TypeError: first line. second line says what to do.")]
 
 
-def test_an_interruption_and_work_that_ends_well_have_no_last_words():
+def test_who_leaves_has_last_words_and_work_that_ends_well_has_none():
     said = []
-    with pytest.raises(KeyboardInterrupt), crew.LastWords(said.append):
-        raise KeyboardInterrupt
+    with pytest.raises(SystemExit), crew.LastWords(said.append):
+        raise SystemExit(3)
     with crew.LastWords(said.append):
         pass
-    assert said == []
+    assert said == ["SystemExit: 3"]
 
 
 def test_an_error_ends_its_task_once_and_the_others_go_on(capfd):
     """A mistake has its words and its traceback, is not given out again, and its place gets a new process; a named error keeps it."""
     with crew.processes(choosy, 1) as staff:
-        ends = dict(crew.work_off(staff, deque([0, 4, 3, 5, 1, 2, 6])))
+        ends = dict(crew.work_off(staff, deque([0, 4, 3, 5, 1, 2, 7, 6])))
         assert [worker.process.is_alive() for worker in staff.workers] == [True]
     assert {task: end.how for task, end in ends.items()} == {
-        0: "done", 4: "done", 3: "failed", 5: "done", 1: "failed", 2: "lost", 6: "done"
+        0: "done", 4: "done", 3: "failed", 5: "done", 1: "failed", 2: "lost", 7: "failed", 6: "done"
     }  # fmt: skip
     assert ends[0].result == ends[4].result == ends[5].result != ends[6].result
     assert (ends[3].why, ends[3].exit_code) == ("MemoryError: no room", None)
-    assert ends[1].exit_code == 1
+    assert (ends[1].exit_code, ends[7].exit_code, ends[7].why) == (1, 5, "SystemExit: 5")
     assert (ends[1].error, ends[1].why, ends[1].facts) == ("KeyError: ('flow', 'pump')",) * 2 + ({"task": 1},)
     assert ends[2].why == "the process ended (exit code 9), 3 times; is there enough memory?"
     told = capfd.readouterr().err

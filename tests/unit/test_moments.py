@@ -171,6 +171,9 @@ def test_what_two_targets_leave_out_together_is_what_one_leaves_out_and_the_rest
         np.testing.assert_allclose(bank.features(keep, offer).gram.matrix, expected, atol=1e-10)
     out, more = (~read[:, 0]).sum(), (~read[:, 1]).sum()
     assert looked_at == [out, more, (~both).sum() - more, (~both).sum() - more, 0]
+    assert [one.rows for one in bank.left] == [out, more, (~both).sum()]
+    bank.features(both, Offer(PAIRS))
+    assert len(bank.left) == 3, "the same rows again"
     monkeypatch.setattr(moments_module, "MOST_KEPT", bank.left[0].sums.second.size)
     scarce = Moments.of(tables, [Offer(PAIRS)] * N)
     for keep in read.T:

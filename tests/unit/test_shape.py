@@ -96,6 +96,9 @@ def test_residuals_are_those_of_least_squares():
     expected = (y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) / y.std()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert 1 in local.chosen - 3
+    some = np.flatnonzero(keep)[::3]  # the model is the same on fewer rows, and so is its unit
+    fewer = residual(tables, some, Offer(), own, local, 0)[0]
+    np.testing.assert_allclose(fewer, found[::3] - found[::3].mean(), atol=1e-12)
 
 
 def test_innovations_correlate_where_something_acts_on_both():

@@ -54,8 +54,8 @@ class Limits:
 def run_all(jobs: Sequence[Job], *, limits: Limits, store: Store, tell: Tell = silent) -> Results:
     """Every job's line, from `store` where it is there; new lines are appended to it as they come.
 
-    A method whose package is not installed is skipped whole. A run that takes too long, or whose process dies again
-    and again, is a failed one; the others go on. Whatever ends this function ends the workers.
+    A method whose package is not installed is skipped whole. A run that takes too long, ends by an error, or whose process
+    dies again and again, is a failed one; the others go on. Whatever ends this function ends the workers.
     """
     keys = {job: job.key for job in jobs}
     stored = {} if limits.fresh else {key: line for key, line in store.read().items() if _lasting(line, limits.seconds)}

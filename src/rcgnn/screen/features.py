@@ -64,7 +64,7 @@ class Features:
         owner: [P, 2] sensors that a feature is made of; for one sensor both entries are the same; `HIDDEN` for a hidden driver.
         value: [N] index of the feature "value of sensor j now", the target of sensor j.
         rows: number of rows behind the moments.
-        scale: [P] 1 / sd of each feature over these rows and all draws; 0 for a constant.
+        scale: [P] 1 / sd of each feature over these rows and all draws; 0 for a constant, and where nobody asks for residuals.
         required: features that the target's model always has, free; see `known`.
         whole: the moments before what may not drive the target was hidden; None where nothing was.
     """

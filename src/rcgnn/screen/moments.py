@@ -26,7 +26,7 @@ DENSE = 1_000
 """Up to this many features every target has a matrix of its own; beyond, rows of it are made as they are asked for."""
 POOLED = 4_000
 """Features of the largest matrix that products of all targets may be part of."""
-MOST_KEPT = 60_000_000
+MOST_KEPT = 20_000_000
 """Numbers in sums over rows left out that are kept at most."""
 ROUNDING = 1e-11
 """Share of a mean square that a variance taken from it may be by rounding alone."""
@@ -139,7 +139,8 @@ class Moments:
         found = sums(self.tables, np.flatnonzero(rest), offer)
         if most is not None:
             found = found.plus(most.sums.at(most.place[columns]))
-        if offer.columns is None and sum(one.sums.second.size for one in self.left) + found.second.size <= MOST_KEPT:
+        new = offer.columns is None and (most is None or bool(rest.any()))
+        if new and sum(one.sums.second.size for one in self.left) + found.second.size <= MOST_KEPT:
             place = np.full(len(self.every.second), -1)
             place[columns] = np.arange(len(columns))
             self.left.append(LeftOut(np.packbits(out), int(out.sum()), place, found))
@@ -215,12 +216,11 @@ def sums(tables: Tables, rows: IntArray, offer: Offer) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class _Crossed:
-    """Sums over rows where features of one target stand behind shared ones: `first` [S, P] and `power` [P], the sum of squares, of the
-    shared ones, `both` [P, q] of products of the two kinds, and `own` of the others.
+    """Sums over rows where features of one target stand behind shared ones: `first` [S, P] of the shared ones, `both` [P, q] of products of
+    the two kinds, and `own` of the others.
     """
 
     first: FloatArray
-    power: FloatArray
     both: FloatArray
     own: Sums
 
@@ -228,14 +228,13 @@ class _Crossed:
 def _crossed(tables: Tables, rows: IntArray, offer: Offer, shared: int) -> _Crossed:
     size, draws = len(labels(tables, offer)[0]), len(tables.draws)
     own = Sums(np.zeros((draws, size - shared)), np.zeros((size - shared,) * 2))
-    found = _Crossed(np.zeros((draws, shared)), np.zeros(shared), np.zeros((shared, size - shared)), own)
+    found = _Crossed(np.zeros((draws, shared)), np.zeros((shared, size - shared)), own)
     step = max(CHUNK // size, 1)
     for draw in range(draws):
         for begin in in_turn(range(0, len(rows), step), tables.draws[draw]):
             x = features_at(tables, draw, rows[begin : begin + step], offer)
             plain, behind = x[:, :shared], np.ascontiguousarray(x[:, shared:])
             found.first[draw] += plain.sum(axis=0)
-            np.add(found.power, np.einsum("ij,ij->j", plain, plain), out=found.power)
             np.add(found.both, plain.T @ behind, out=found.both)
             own.first[draw] += behind.sum(axis=0)
             np.add(own.second, behind.T @ behind, out=own.second)

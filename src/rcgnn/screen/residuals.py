@@ -31,7 +31,9 @@ def residual(tables: Tables, rows: IntArray, offer: Offer, own: Features, local:
     for part in stretches(tables, rows):
         for draw, of_draw in enumerate(left):
             of_draw[part] = weighed(tables, draw, rows[part], offer, used, weight)
-    return left - left.mean(axis=1, keepdims=True) if len(rows) else left
+    if len(rows):
+        left -= left.mean(axis=1, keepdims=True)
+    return left
 
 
 def innovations(

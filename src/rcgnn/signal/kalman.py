@@ -109,14 +109,14 @@ class Smoothed:
         covariance: [D, D] sum of the posterior covariances of s_t over all rows with a full past.
         variance: [T, B, N] of the signal.
         gated: [T, B, N] readings that were refused as impossible.
-        log_likelihood: of the accepted readings; 0 where it was not asked for.
+        log_likelihood: of the accepted readings; None where it was not asked for.
     """
 
     means: FloatArray
     covariance: FloatArray
     variance: FloatArray
     gated: BoolArray
-    log_likelihood: float
+    log_likelihood: float | None
 
 
 def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float, *, likelihood: bool = False) -> Smoothed:
@@ -145,7 +145,7 @@ def smoothed(A: FloatArray, Q: FloatArray, chains: Chains, gate: float, *, likel
     for place, part in in_turn(zip(reversed(places), reversed(parts), strict=True), *chains.cells, back.means, back.variance):
         _backward(A, steps or forward.through(part, place)[0], part, back)
         steps = []
-    return Smoothed(back.means, _blocks(back.sums), back.variance, forward.gated, log_likelihood)
+    return Smoothed(back.means, _blocks(back.sums), back.variance, forward.gated, log_likelihood if likelihood else None)
 
 
 def together(lengths: Sequence[int], A: FloatArray) -> list[list[int]]:

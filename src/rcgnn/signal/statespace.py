@@ -96,7 +96,7 @@ class Posterior:
         count: number of those rows.
         draws: [S, T, N] exact draws from the joint posterior.
         gated: [T, N] readings that were refused as impossible under the model.
-        log_likelihood: of the accepted readings; 0 where it was not asked for.
+        log_likelihood: of the accepted readings; None where it was not asked for.
     """
 
     mean: FloatArray
@@ -105,7 +105,7 @@ class Posterior:
     count: int
     draws: FloatArray
     gated: BoolArray
-    log_likelihood: float
+    log_likelihood: float | None
 
 
 def smooth(
@@ -143,7 +143,7 @@ def smooth(
         chains = side_by_side(targets, [mask[p] for p in parts], [noise[p] for p in parts])
         done = smoothed(model.A, model.Q, chains, gate, likelihood=likelihood)
         moment += done.covariance
-        log_likelihood += done.log_likelihood
+        log_likelihood += done.log_likelihood or 0.0
         for b, (n, part) in enumerate(zip(batch, parts, strict=True)):
             rows = part.stop - part.start
             for some in in_turn(slabs(rows, sensors * (draws + 1)), done.means, done.variance, made[n][0], mean, variance, drawn):
@@ -152,7 +152,7 @@ def smooth(
                 drawn[:, to] = np.moveaxis(done.means[some, b, :, 1:] + made[n][0][some], 2, 0)
             moment += _second_moment(mean[part], model.lags)
             count += max(rows - model.lags, 0)
-    return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood)
+    return Posterior(mean, variance, moment / max(count, 1), count, drawn, gated, log_likelihood if likelihood else None)
 
 
 def _target(values: FloatArray, mask: BoolArray, simulated: FloatArray) -> FloatArray:

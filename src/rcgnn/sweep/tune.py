@@ -18,7 +18,7 @@ from rcgnn.cluster import joined
 from rcgnn.config import Config
 from rcgnn.crew import RETRIES, End
 from rcgnn.encode import as_json
-from rcgnn.errors import InputError
+from rcgnn.errors import InputError, in_words
 from rcgnn.health import HealthRecord
 from rcgnn.series import Series
 from rcgnn.sweep.conduct import Over, Runner
@@ -89,7 +89,9 @@ def by_tune(address: str | None) -> Runner:
 def tuned(  # noqa: PLR0913 - what is run, then how
     work: Callable[..., str | None], folder: Path, source: Source, over: Over, *, jobs: int, address: str | None, stop: Config | None
 ) -> None:
-    """Run the trials of a source, `jobs` at a time, until it has no more. A trial whose process is killed begins anew.
+    """Run the trials of a source, `jobs` at a time, until it has no more.
+
+    A trial whose process is killed begins anew, and so does one that ends by an error nobody named: Ray Tune does not tell them apart.
 
     Args:
         work: `run_trial` with the table and the folder; handed over once through the object store.
@@ -193,4 +195,4 @@ def _failure(trial: Any) -> str:
     from ray.exceptions import RayTaskError
 
     error = trial.get_error()
-    return f"{type(error.cause).__name__}: {error.cause}" if isinstance(error, RayTaskError) else End("lost").why
+    return in_words(error.cause) if isinstance(error, RayTaskError) else End("lost").why
