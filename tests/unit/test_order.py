@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rcgnn.screen import order as order_module
 from rcgnn.screen.features import Features, from_moment
 from rcgnn.screen.order import Ordered, Scores, search
 
@@ -153,3 +154,28 @@ def test_reversal_is_what_the_likelihood_of_both_models_says():
     turned = value(0, [3, 5, 1]) + value(1, [4, 5])  # without 0, sensor 1 is driven by 2 directly
     assert [sorted(local.chosen) for local in found.locals[:2]] == [[5], [0]]
     assert found.reversal[0, 1] == pytest.approx(kept - turned, rel=1e-6)
+
+
+class Told:
+    """Scores that gain what they are told by pair."""
+
+    def __init__(self, gains: dict[tuple[int, int], float]) -> None:
+        self.gains = gains
+
+    def gain(self, _before, _move, pair):
+        return self.gains[pair]
+
+
+@pytest.mark.parametrize(("other", "chosen"), [(5.0 - 1e-12, 0), (5.0 + 1e-12, 0), (5.0 + 1e-3, 1)])
+def test_rounding_does_not_choose_between_moves_that_gain_the_same(other, chosen):
+    parents, suspects = [frozenset()] * 3, [(0, 2), (1, 2)]
+    gain, move = order_module._best_move(Told({(0, 2): 5.0, (1, 2): other}), parents, suspects, {})
+    assert move == {2: frozenset({chosen})}
+    assert gain == pytest.approx(5.0, abs=1e-2)
+
+
+@pytest.mark.parametrize(("cost", "turned"), [(-1e-12, False), (-1e-3, True)])
+def test_rounding_turns_no_link(cost, turned):
+    parents, reversal = [frozenset(), frozenset({0})], np.array([[0.0, cost], [0.0, 0.0]])
+    order_module._turn(parents, reversal)
+    assert parents == ([frozenset({1}), frozenset()] if turned else [frozenset(), frozenset({0})])

@@ -20,6 +20,8 @@ from rcgnn.series import FloatArray
 
 CERTAIN = 1e3
 """Cost of turning a link that prior knowledge has directed."""
+TIE = 1e-6
+"""Gains that differ by less are the same: two moves may lead to one model on two ways, and rounding must not choose between them."""
 
 Parents = tuple[frozenset[int], ...]
 Known = dict[tuple[Any, ...], float]
@@ -135,7 +137,7 @@ def directed(scores: Scores, *, instantaneous: bool = True, joint: Joint | None 
     known: Known = {}
     for _ in range(8 * sensors):
         gain, change = _best_move(scores, parents, sorted(suspects), known)
-        if gain <= 1e-6:
+        if gain <= TIE:
             break
         for target, chosen in change.items():
             parents[target] = chosen
@@ -154,7 +156,7 @@ def _turned(scores: Scores, parents: Sequence[frozenset[int]]) -> dict[tuple[int
 
 def _turn(parents: list[frozenset[int]], reversal: FloatArray) -> None:
     """Turn round, in place, the links that the joint rows want the other way, the clearest first, where no cycle comes of it."""
-    for i, j in sorted(map(tuple, np.argwhere(reversal < 0)), key=lambda pair: float(reversal[pair])):
+    for i, j in sorted(map(tuple, np.argwhere(reversal < -TIE)), key=lambda pair: float(reversal[pair])):
         if not reaches(parents, i, j, without=(i, j)):
             parents[j], parents[i] = parents[j] - {int(i)}, parents[i] | {int(j)}
 
@@ -188,7 +190,10 @@ def _suspects(scores: Scores, parents: list[frozenset[int]], j: int) -> set[tupl
 def _best_move(
     scores: Scores, parents: list[frozenset[int]], suspects: list[tuple[int, int]], known: Known
 ) -> tuple[float, dict[int, frozenset[int]]]:
-    """The move that gains most; `known` remembers what a move gained, which hangs on the parents of the two sensors alone."""
+    """The move that gains most, the first of equals.
+
+    `known` remembers what a move gained, which hangs on the parents of the two sensors alone.
+    """
     best: tuple[float, dict[int, frozenset[int]]] = (0.0, {})
     linked = [(i, j) for j, of_j in enumerate(parents) for i in of_j]
     moves: list[tuple[tuple[int, int], dict[int, frozenset[int]]]] = [((i, j), {j: parents[j] - {i}}) for i, j in linked]
@@ -202,7 +207,7 @@ def _best_move(
         key = (*pair, *((t, parents[t], after) for t, after in move.items()))
         if key not in known:
             known[key] = scores.gain(parents, move, pair)
-        if (gain := known[key]) > best[0]:
+        if (gain := known[key]) > best[0] + TIE:
             best = (gain, move)
     return best
 
