@@ -28,9 +28,13 @@ def rows(share: float) -> np.ndarray:
 
 def plainly(tables: Tables, keep: np.ndarray, offer: Offer) -> np.ndarray:
     """Covariances of every draw by NumPy, their mean brought to correlations."""
-    second = np.mean([np.cov(x, rowvar=False, bias=True) for x in rows_of(tables, keep, offer)], axis=0)
+    second = covariances(tables, keep, offer)
     scale = np.sqrt(np.diag(second))
     return second / np.outer(scale, scale) + RIDGE * np.eye(len(scale))
+
+
+def covariances(tables: Tables, keep: np.ndarray, offer: Offer) -> np.ndarray:
+    return np.mean([np.cov(x, rowvar=False, bias=True) for x in rows_of(tables, keep, offer)], axis=0)
 
 
 OFFERS = {
@@ -50,8 +54,9 @@ def test_moments_are_numpys_whichever_way_they_are_counted(share, dense, pooled,
     monkeypatch.setattr(moments_module, "_worth", lambda *_: pooled)
     monkeypatch.setattr(moments_module, "CHUNK", 700)
     tables, keep = table(), rows(share)
-    found = Moments.of(tables, [offer, Offer(PAIRS, hidden=offer.hidden)]).features(keep, offer).gram
-    expected = plainly(tables, keep, offer)
+    features = Moments.of(tables, [offer, Offer(PAIRS, hidden=offer.hidden)]).features(keep, offer)
+    found, expected = features.gram, plainly(tables, keep, offer)
+    np.testing.assert_allclose(features.scale, 1.0 / np.sqrt(np.diag(covariances(tables, keep, offer))), rtol=1e-9)
     np.testing.assert_allclose(found.matrix, expected, atol=1e-10)
     np.testing.assert_allclose(found.diagonal, np.diag(expected), atol=1e-10)
     np.testing.assert_allclose(found.rows(np.array([4, 0])), expected[[4, 0]], atol=1e-10)
@@ -166,14 +171,15 @@ def test_what_two_targets_leave_out_together_is_what_one_leaves_out_and_the_rest
     looked_at = []
     plain = moments_module.sums
     monkeypatch.setattr(moments_module, "sums", lambda tables, rows, offer: looked_at.append(len(rows)) or plain(tables, rows, offer))
-    for keep, offer in [(read[:, 0], Offer(PAIRS)), (read[:, 1], Offer(PAIRS)), (both, few), (both, Offer(PAIRS)), (read[:, 0], few)]:
+    one, two, every = read[:, 0], read[:, 1], Offer(PAIRS)
+    for keep, offer in [(one, Offer(PAIRS[:2])), (one, every), (two, every), (both, few), (both, every), (one, few)]:
         expected = plainly(tables, keep, offer)
         np.testing.assert_allclose(bank.features(keep, offer).gram.matrix, expected, atol=1e-10)
-    out, more = (~read[:, 0]).sum(), (~read[:, 1]).sum()
-    assert looked_at == [out, more, (~both).sum() - more, (~both).sum() - more, 0]
-    assert [one.rows for one in bank.left] == [out, more, (~both).sum()]
-    bank.features(both, Offer(PAIRS))
-    assert len(bank.left) == 3, "the same rows again"
+    out, more = (~one).sum(), (~two).sum()
+    assert looked_at == [out, out, more, (~both).sum() - more, (~both).sum() - more, 0]
+    assert [left.rows for left in bank.left] == [out, out, more, (~both).sum()]
+    bank.features(both, every)
+    assert len(bank.left) == 4, "the same rows again"
     monkeypatch.setattr(moments_module, "MOST_KEPT", bank.left[0].sums.second.size)
     scarce = Moments.of(tables, [Offer(PAIRS)] * N)
     for keep in read.T:
