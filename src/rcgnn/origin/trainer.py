@@ -71,6 +71,7 @@ def term_weights(config: Config) -> tuple[float, float, float, float]:
     return losses.recon, losses.sparse, losses.acyclic, losses.disen
 
 
+@torch.inference_mode()
 def run_epoch(
     net: OriginNet,
     optimizer: Adam,
