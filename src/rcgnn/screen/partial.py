@@ -67,7 +67,7 @@ class Partial(_Given):
 
     Example:
         >>> from rcgnn.screen.gram import Dense
-        >>> given = Partial.of(Dense(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]])), 2).adding(0)
+        >>> given = Partial.of(Dense(np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]])), 2, np.array([0]))
         >>> given.power.tolist(), given.cross.tolist()
         ([0.0, 0.75, 1.0], [0.0, 0.5, 1.0])
     """
@@ -87,12 +87,6 @@ class Partial(_Given):
         rows = gram.rows(np.append(inside, y))
         factor, inverse = _rooted(rows[:-1, inside], rows[:-1]) if inside.size else (rows[:0], np.zeros((0, 0)))
         return cls(gram, y, inside, factor, inverse, gram.diagonal - np.square(factor).sum(axis=0), rows[-1] - factor[:, y] @ factor)
-
-    def adding(self, feature: int) -> Partial:
-        """Given one feature more, whose `power` must be above 0."""
-        more = Growing(self, 1)
-        more.add(feature)
-        return more.partial()
 
     @cached_property
     def coefficients(self) -> FloatArray:
@@ -159,8 +153,11 @@ class Growing(_Given):
     def add(self, feature: int) -> None:
         """One feature more, whose `power` must be above 0."""
         count = len(self.inside)
-        row = self._factor[count] = _next_row(self.gram, self._factor[:count], feature)
-        size, said = float(row[feature]), float(row[self.y])
+        row = self.gram.row(feature) - self._factor[:count, feature] @ self._factor[:count]
+        size = math.sqrt(row[feature])
+        row /= size
+        self._factor[count] = row
+        said = float(row[self.y])
         change = self._inverse[:count, :count] @ self._factor[:count, feature]
         change /= -size
         self._inverse[:count, count], self._inverse[count, count] = change, 1.0 / size
@@ -194,13 +191,6 @@ class Growing(_Given):
         count = len(self.inside)
         factor, inverse = self._factor[:count].copy(), self._inverse[:count, :count].copy()
         return Partial(self.gram, self.y, np.array(self.inside, np.int64), factor, inverse, self.power.copy(), self.cross.copy())
-
-
-def _next_row(gram: Gram, factor: FloatArray, feature: int) -> FloatArray:
-    """[P] the row of W that one more feature adds; at the feature itself it is the root of its power."""
-    row = gram.row(feature) - factor[:, feature] @ factor
-    row /= np.sqrt(row[feature])
-    return row
 
 
 def _rooted(block: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
